@@ -1,0 +1,44 @@
+"""Sit in the signaling path of an innovaphone phone: a synchronous, threaded client for the EpSignal API."""
+
+from .call import Call, Party
+from .client import Client, Stats, connect
+from .device import Device
+from .dispatcher import ManualDispatcher
+from .errors import (
+    AttachError,
+    CallEndedError,
+    CallError,
+    ClosedError,
+    ConnectError,
+    ConnectionLostError,
+    ConnectTimeout,
+    DetachedError,
+    EpSignalError,
+    LoginError,
+    ReplyTimeout,
+    UsageError,
+)
+from .events import (
+    CallbackFailed,
+    CallEnded,
+    CallStarted,
+    CallStateChanged,
+    ConnectionLost,
+    Event,
+    FacilityEvent,
+    MessageEvent,
+    ReceivedEvent,
+    SignalEvent,
+    Unrouted,
+)
+from .messages import CallState
+from .registry import Subscription
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AttachError", "Call", "CallEnded", "CallEndedError", "CallError", "CallStarted", "CallState", "CallStateChanged",
+    "CallbackFailed", "Client", "ClosedError", "ConnectError", "ConnectTimeout", "ConnectionLost", "ConnectionLostError",
+    "DetachedError", "Device", "EpSignalError", "Event", "FacilityEvent", "LoginError", "ManualDispatcher", "MessageEvent",
+    "Party", "ReceivedEvent", "ReplyTimeout", "SignalEvent", "Stats", "Subscription", "Unrouted", "UsageError", "connect",
+]
