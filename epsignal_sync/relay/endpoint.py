@@ -1,0 +1,249 @@
+"""Where to connect, and which certificate to accept there: the URL and the TLS settings a program passes.
+
+Judges both before anything is sent, and says in words why a certificate was refused. Opens no socket and knows
+nothing of connecting, of time or of websockets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+import re
+import ssl
+import string
+from urllib.parse import quote
+
+import attrs
+
+from ..errors import UsageError
+
+DEFAULT_PORTS = {"ws": 80, "wss": 443}
+DEFAULT_RESOURCE = "/PBX0/APPS/websocket"
+EXAMPLE = f"wss://pbx.example.com{DEFAULT_RESOURCE}"
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.ASCII)
+_BRACKETED = re.compile(r"\[([^\[\]]*)\](?::(.*))?")
+_HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?", re.ASCII)
+_FINGERPRINT = re.compile(r"[0-9a-f]{64}|([0-9a-f]{2}:){31}[0-9a-f]{2}", re.ASCII)
+_REPLACEMENTS = {"http": "ws", "https": "wss"}
+
+
+@attrs.frozen
+class Endpoint:
+    """The parts of a checked URL. ``url`` and ``resource`` may hold a secret in their query: never show them."""
+
+    url: str = attrs.field(repr=False)
+    scheme: str
+    """``ws`` or ``wss``."""
+    host: str
+    """A name in its ASCII form, an IPv4 address, or an IPv6 address without brackets."""
+    port: int
+    resource: str = attrs.field(repr=False)
+    """What stands in the request line: path and query."""
+
+    @property
+    def address(self) -> str:
+        """``host:port`` as it stands in a URL."""
+        return f"{_bracketed(self.host)}:{self.port}"
+
+    @property
+    def host_header(self) -> str:
+        """The value of the HTTP header Host: without the port where it is the usual one."""
+        return _bracketed(self.host) if self.port == DEFAULT_PORTS[self.scheme] else self.address
+
+    @property
+    def path(self) -> str:
+        """The resource without its query: what may be shown."""
+        return self.resource.partition("?")[0]
+
+
+def parse_url(url: str) -> Endpoint:
+    """Return the parts of ``url``: a ``ws://`` or ``wss://`` URL, or a bare host with or without a port.
+
+    Raises UsageError. Its text names no query and no user info, since either may hold a secret. Does not block.
+    """
+    if not isinstance(url, str) or not url:
+        raise UsageError(f"the URL of the PBX is empty or no text: pass one such as {EXAMPLE}")
+    if any(character.isspace() or not character.isprintable() for character in url):
+        raise UsageError("the URL of the PBX holds white space or a control character: remove it")
+    scheme, authority, resource = _split(url)
+    host, port = _split_authority(authority)
+    if scheme not in DEFAULT_PORTS:
+        instead = _REPLACEMENTS.get(scheme, "wss")
+        shown = f"{authority}{resource.partition('?')[0]}"
+        raise UsageError(f"{scheme}:// is not the scheme of a websocket: write {instead}://{shown} instead")
+    port = port or DEFAULT_PORTS[scheme]
+    # A request line is ASCII; what is ASCII already stays as the program wrote it.
+    resource = quote(resource, safe=string.punctuation)
+    default = port == DEFAULT_PORTS[scheme]
+    return Endpoint(f"{scheme}://{_bracketed(host)}{'' if default else f':{port}'}{resource}", scheme, host, port, resource)
+
+
+def _split(url: str) -> tuple[str, str, str]:
+    """Return scheme, authority and resource, the scheme in lower case."""
+    if match := _SCHEME.fullmatch(url):
+        scheme, rest = match[1].lower(), match[2]
+        end = re.search(r"[/?#]|$", rest)
+        assert end is not None
+        authority, resource = rest[: end.start()], rest[end.start() :]
+        if not resource.startswith("/"):
+            resource = f"/{resource}"
+    else:
+        scheme, authority, resource = "wss", url, DEFAULT_RESOURCE
+    if "@" in authority:
+        raise UsageError("the URL of the PBX holds a user or a password before an @: remove it, connect() takes the password as password=")
+    if "#" in resource:
+        raise UsageError("the URL of the PBX holds a fragment, which a websocket does not have: remove the # and what follows it")
+    if "/" in authority or "?" in authority:
+        raise UsageError(f"the URL of the PBX has a path but no scheme: put wss:// in front of it, as in {EXAMPLE}")
+    return scheme, authority, resource
+
+
+def _split_authority(authority: str) -> tuple[str, int | None]:
+    if match := _BRACKETED.fullmatch(authority):
+        return _ipv6_address(match[1]), _port(match[2])
+    host, colon, port = authority.partition(":")
+    if ":" in port:
+        raise UsageError("the host in the URL of the PBX looks like an IPv6 address: put it in brackets, as in wss://[2001:db8::1]/")
+    return _host_name(host), _port(port if colon else None)
+
+
+def _ipv6_address(text: str) -> str:
+    try:
+        address = ipaddress.IPv6Address(text)
+    except ValueError:
+        address = None
+    # A zone (fe80::1%eth0) is valid on one machine alone and in no certificate and no Host header.
+    if address is None or "%" in text:
+        raise UsageError("what the URL of the PBX has in brackets is no IPv6 address (or one with a zone): write one such as [2001:db8::1]")
+    return str(address)
+
+
+def _host_name(host: str) -> str:
+    try:
+        ascii_host = host.encode("idna").decode("ascii").lower()
+    except UnicodeError:
+        ascii_host = ""
+    if not _HOST_NAME.fullmatch(ascii_host):
+        raise UsageError(f"the URL of the PBX has no valid host name: write one such as {EXAMPLE}")
+    return ascii_host
+
+
+def _port(text: str | None) -> int | None:
+    if text is None:
+        return None
+    if not re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) or not 1 <= int(text) <= 65535:
+        raise UsageError("the port in the URL of the PBX is not a number from 1 to 65535: correct it or leave it out")
+    return int(text)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+class TLSSettings:
+    """Which certificate is accepted; built once, used by every connection.
+
+    One of four: the system's authorities (nothing given), those in the PEM file ``ca_file``, only the certificate
+    with the SHA-256 ``fingerprint`` (hex, with or without colons; the chain and the name are not looked at), or
+    any at all (``verify=False``). Raises UsageError. Reads files, does not touch the network.
+    """
+
+    def __init__(self, verify: bool = True, ca_file: str | None = None, fingerprint: str | None = None) -> None:
+        if not isinstance(verify, bool):
+            raise UsageError("verify= is True or False: the name of a file with certificates goes into ca_file=")
+        if ca_file is not None and fingerprint is not None:
+            raise UsageError("fingerprint= is checked instead of the authorities in ca_file=: pass only one of them")
+        if ca_file is not None and not verify:
+            raise UsageError("verify=False checks nothing, so ca_file= would not be used: pass only one of them")
+        self.ca_file = ca_file
+        self.fingerprint = None if fingerprint is None else _parse_fingerprint(fingerprint)
+        self.verifies = verify or self.fingerprint is not None
+        self.context = unverified_context() if not verify or self.fingerprint else _verifying_context(ca_file)
+
+    def check_endpoint(self, endpoint: Endpoint) -> None:
+        """Raise UsageError if a certificate was asked for where there is none. Does not block."""
+        if endpoint.scheme == "ws" and (self.fingerprint or self.ca_file):
+            option = "fingerprint=" if self.fingerprint else "ca_file="
+            raise UsageError(f"{option} cannot be checked on ws://, which has no certificate: write wss:// instead")
+
+    def accepts(self, certificate: bytes) -> bool:
+        """Whether ``certificate`` (DER) has the fingerprint asked for; True if none was."""
+        if self.fingerprint is None:
+            return True
+        return hmac.compare_digest(hashlib.sha256(certificate).hexdigest(), self.fingerprint)
+
+    def reason(self, error: ssl.SSLCertVerificationError) -> str:
+        """Say in words why a certificate was refused; continues "it ..."."""
+        strict = bool(self.context.verify_flags & ssl.VERIFY_X509_STRICT)
+        if strict and error.verify_code in _STRICT_COMPLAINTS:
+            return f"breaks a rule that Python 3.13 and newer enforce while 3.12 takes such a certificate ({error.verify_message})"
+        return _REASONS.get(error.verify_code, f"did not pass the check ({error.verify_message})")
+
+
+def show_fingerprint(certificate: bytes) -> str:
+    """Return the SHA-256 of ``certificate`` (DER) as people compare it: upper case with colons."""
+    return hashlib.sha256(certificate).digest().hex(":").upper()
+
+
+def unverified_context() -> ssl.SSLContext:
+    """Return a context that accepts any certificate."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def handshake_failure(error: OSError, endpoint: Endpoint) -> str:
+    """Say in one sentence why there is no TLS connection, for all but a refused certificate."""
+    reason = getattr(error, "reason", None) or ""
+    if reason in _NO_TLS_HERE:
+        return f"{endpoint.address} does not speak TLS: write ws:// for this port, or the port of the PBX's TLS service"
+    if reason in _NO_COMMON_VERSION:
+        return f"{endpoint.address} speaks only TLS versions that this Python refuses: allow TLS 1.2 or newer on the PBX"
+    if isinstance(error, (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)) or reason == "UNEXPECTED_EOF_WHILE_READING":
+        return (
+            f"{endpoint.address} closed the connection in the TLS handshake: check that this is the port of the PBX's TLS service "
+            "(a port without TLS needs ws://)"
+        )
+    return f"the TLS handshake with {endpoint.address} failed ({error_text(error)}): check the PBX's TLS settings and certificate"
+
+
+def error_text(error: object) -> str:
+    """Return the words of an error without its numbers and source lines."""
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.lower().replace("_", " ")
+    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+
+
+def _verifying_context(ca_file: str | None) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca_file)
+    except ssl.SSLError as error:
+        raise UsageError(f"ca_file={ca_file!r} holds no certificate in PEM format: convert it or name another file") from error
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(f"ca_file={ca_file!r} cannot be read ({error}): name a file with certificates in PEM format") from error
+
+
+def _parse_fingerprint(fingerprint: str) -> str:
+    if not isinstance(fingerprint, str) or not _FINGERPRINT.fullmatch(fingerprint.lower()):
+        raise UsageError("fingerprint= is not a SHA-256 fingerprint: it has 64 hex digits, with or without colons between the pairs")
+    return fingerprint.lower().replace(":", "")
+
+
+_NO_TLS_HERE = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
+_NO_COMMON_VERSION = {"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE"}
+# The numbers are OpenSSL's X509_V_ERR_*, which the ssl module hands on without names.
+_STRICT_COMPLAINTS = range(79, 95)
+_REASONS = {
+    2: "comes from an issuer that is not among the trusted ones",
+    9: "is not valid yet (check the clock of this computer)",
+    10: "has expired (check the clock of this computer, too)",
+    18: "is self-signed and not among the trusted ones",
+    19: "comes from an issuer that is not among the trusted ones",
+    20: "comes from an issuer that is not among the trusted ones",
+    21: "comes from an issuer that is not among the trusted ones",
+    62: "was made for another host name",
+    64: "was made for another IP address",
+}

@@ -1,0 +1,176 @@
+"""What happens to each received message: decided, sent back, answered, counted.
+
+What keeps a phone alive stands in :meth:`Forwarding._take_text`: a signaling message is sent back as the very bytes
+that came, before anything else is done with it. Pure: gets bytes and the time, fills an outbox; knows no socket, no
+thread and nothing of clients, devices and callbacks.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+from ..errors import ClosedError, ConnectError, ConnectionLostError, EpSignalError, LoginError
+from ..protocol.codec import loads
+from ..protocol.envelope import Destination, destination, is_epsignal
+from ..protocol.session import Attachment, LoginState, Session
+from .deliveries import Counters, Delivery, LinkUp, Received
+from .frames import (
+    OPCODE_BINARY,
+    OPCODE_CLOSE,
+    OPCODE_PING,
+    OPCODE_PONG,
+    OPCODE_TEXT,
+    FrameReader,
+    ProtocolError,
+    close_payload,
+    encode_frame,
+    masking_keys,
+    parse_close,
+)
+from .outbox import Outbox
+
+logger = logging.getLogger("epsignal_sync.relay")
+
+NORMAL_CLOSURE = 1000
+
+
+class Forwarding:
+    """The messages of one connection. Belongs to the link thread.
+
+    ``failure`` is set when the connection has to end; ``address`` names the PBX in errors.
+    """
+
+    def __init__(self, session: Session, address: str, max_message_size: int) -> None:
+        self.session = session
+        self.outbox = Outbox()
+        self.counters = Counters()
+        self.failure: EpSignalError | None = None
+        self.closing = False
+        """True after our close frame: nothing may follow it."""
+        self.last_message = 0.0
+        """When the last text message went either way, by the monotonic clock."""
+        self._address = address
+        self._reader = FrameReader(max_message_size)
+        self._masking_keys = masking_keys()
+
+    def receive(self, data: bytes, now: float) -> list[Delivery]:
+        """Take received bytes: what is to go on is in the outbox afterwards, what is to be told is returned."""
+        broken: ProtocolError | None = None
+        try:
+            messages = self._reader.receive(data)
+        except ProtocolError as error:
+            messages, broken = error.messages, error
+        batch: list[Delivery] = []
+        received_at = time.time()
+        for opcode, payload in messages:
+            if opcode == OPCODE_TEXT:
+                self.last_message = now
+                self._take_text(payload, received_at, batch)
+            elif opcode == OPCODE_PING:
+                self.send(OPCODE_PONG, payload)
+            elif opcode == OPCODE_CLOSE:
+                self._take_close(payload)
+                return batch
+            elif opcode == OPCODE_BINARY:
+                self._note_malformed(payload, "a binary message")
+        if broken is not None:
+            self.send(OPCODE_CLOSE, close_payload(broken.code))
+            self.lose(str(broken))
+        return batch
+
+    def send(self, opcode: int, payload: bytes, own: int = 0) -> None:
+        """Put one frame into the outbox; ``own`` is what the application is charged for it. Nothing after our close frame."""
+        if self.closing:
+            return
+        self.outbox.append(encode_frame(opcode, payload, next(self._masking_keys)), own)
+        if opcode == OPCODE_TEXT:
+            self.counters.sent += 1
+        elif opcode == OPCODE_CLOSE:
+            self.closing = True
+
+    def send_text(self, text: str, now: float) -> None:
+        """Put one text message into the outbox."""
+        self.last_message = now
+        self.send(OPCODE_TEXT, text.encode("utf-8"))
+
+    def close(self) -> None:
+        """Put our close frame behind what still waits."""
+        self.send(OPCODE_CLOSE, close_payload(NORMAL_CLOSURE))
+
+    def fail(self, error: EpSignalError) -> None:
+        """End the connection with an error; the first one counts."""
+        if self.failure is None:
+            self.failure = error
+
+    def lose(self, reason: str) -> None:
+        """End the connection because of what happened to it; what that means depends on how far it was."""
+        state, credentials = self.session.state, self.session.credentials
+        if state is LoginState.CHALLENGE:
+            self.fail(ConnectError(f"{self._address} took the websocket but ended it before the login: {reason}; is it an AppWebsocket?"))
+        elif state is LoginState.LOGIN:
+            # Spec: some peers close the websocket instead of refusing the login.
+            text = f"{self._address} did not answer the login {credentials.describe()}: {reason}; check the name and the password"
+            self.fail(LoginError(text))
+        else:
+            self.fail(ConnectionLostError(f"the connection to {self._address} was lost: {reason}"))
+
+    # ------------------------------------------------------------ one message
+
+    def _take_text(self, payload: bytes, received_at: float, batch: list[Delivery]) -> None:
+        """Decide one message. This is the forwarding path."""
+        self.counters.received += 1
+        try:
+            data = loads(payload)
+        except ValueError:
+            return self._note_malformed(payload, "a text that is no JSON")
+        if type(data) is not dict or type(data.get("mt")) is not str:
+            return self._note_malformed(payload, "JSON that is no object with a text as its mt")
+        apis = self.session.apis
+        where = destination(data, apis)
+        attachment = self.session.route(data) if is_epsignal(data, apis) else None
+        verdict = None
+        if where is Destination.FORWARD:
+            # With forward=False the application forwards. After our close frame nothing can go on any more.
+            if (attachment is None or attachment.forward) and not self.closing:
+                self.send(OPCODE_TEXT, payload)
+                self.counters.forwarded += 1
+                verdict = "forwarded"
+        elif where is Destination.OWN:
+            self.counters.own += 1
+            verdict = "own"
+        else:
+            self._take_session_message(data, attachment, batch)
+        batch.append(Received(payload, data, attachment, verdict, received_at))
+
+    def _take_session_message(self, data: dict[str, Any], attachment: Attachment | None, batch: list[Delivery]) -> None:
+        session = self.session
+        before = session.state
+        for text in session.receive(data):
+            self.send_text(text, self.last_message)
+        if session.state is not before:
+            if session.state is LoginState.READY:
+                logger.info("logged in %s at %s", session.credentials.describe(), self._address)
+                batch.append(LinkUp())
+            elif session.state is LoginState.REFUSED:
+                self.close()
+                who = session.credentials.describe()
+                self.fail(LoginError(f"{self._address} refused the login {who}: {session.refusal}; check the name and the password"))
+        if attachment is not None and data["mt"] == "AttachResult":
+            session.answer(data, attachment)
+
+    def _take_close(self, payload: bytes) -> None:
+        if self.closing:
+            return self.fail(ClosedError("the client was closed"))
+        try:
+            code, reason = parse_close(payload)
+        except ProtocolError as error:
+            code, reason = error.code, str(error)
+        self.send(OPCODE_CLOSE, close_payload(code))
+        self.lose(f"the PBX closed it (code {code}{', ' + repr(reason[:80]) if reason else ''})")
+
+    def _note_malformed(self, payload: bytes, what: str) -> None:
+        # The content is not shown: nobody knows what it holds.
+        self.counters.malformed += 1
+        logger.warning("%s sent %s (%d bytes): ignored, and not forwarded", self._address, what, len(payload))
