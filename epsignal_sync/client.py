@@ -1,0 +1,333 @@
+"""A connection to a PBX, as the application sees it: connect, attach, wait, close.
+
+What is received is taken in :mod:`.intake`, on the link thread; here are the calls that the application makes.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, ParamSpec
+
+from attrs import frozen
+
+from .deadline import Deadline
+from .delivery import Postbox
+from .device import Device
+from .dispatcher import CallbackThread, Dispatcher, ManualDispatcher
+from .errors import ClosedError, EpSignalError, UsageError
+from .intake import Intake
+from .messages import Message
+from .protocol.codec import dumps, encode
+from .protocol.digest import info_text
+from .protocol.session import Attachment, Credentials, Session
+from .registry import EventSource, Registry
+from .relay.deliveries import Received
+from .relay.endpoint import TLSSettings, parse_url
+from .relay.inbox import WAKE_INTERVAL
+from .relay.link import Link, LinkSettings
+from .replies import Replies, Reply
+
+CLOSE_TIME = 1.8
+"""Seconds that close() takes at the most, as long as the machine lets it."""
+DRAIN_TIME = 0.5
+"""Seconds of that in which callbacks for what came before may still run."""
+MEBIBYTE = 1024 * 1024
+
+
+@frozen(kw_only=True)
+class Stats:
+    """What a client has counted so far, in messages."""
+
+    received: int
+    """Text messages received."""
+    sent: int
+    """Text messages queued to be written, forwarded ones included."""
+    forwarded: int
+    """Signaling messages sent back as they came."""
+    own: int
+    """Received messages of calls that the app started."""
+    malformed: int
+    """Messages that were no JSON object with a message type, and binary ones: ignored."""
+    unrouted: int
+    """EpSignal messages that no device could be found for."""
+    late_replies: int
+    """AttachResults that came after attach() had given up."""
+    callback_failures: int
+    """Callbacks that raised."""
+
+
+class Client(EventSource):
+    """One connection to one PBX, and the devices attached through it. Usually made by :func:`connect`.
+
+    Every method may be called in any thread, callbacks included. No thread is started before :meth:`connect`.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        app: str = "",
+        password: str,
+        sip: str = "",
+        domain: str = "",
+        guid: str = "",
+        dn: str = "",
+        info: Mapping[str, Any] | None = None,
+        api: str = "EpSignal",
+        timeout: float | None = 10,
+        keepalive: float | None = 60,
+        ping_interval: float | None = 20,
+        ping_timeout: float = 10,
+        reconnect: bool = False,
+        verify: bool = True,
+        ca_file: str | None = None,
+        fingerprint: str | None = None,
+        dispatcher: Dispatcher | None = None,
+        max_message_size: int = 16 * MEBIBYTE,
+        max_outbox_size: int = 16 * MEBIBYTE,
+    ) -> None:
+        """Take the settings and judge them; nothing is sent and no thread started. Times in seconds, sizes in bytes.
+
+        ``url``: ``wss://host/path``, or a bare host name for ``wss://host/PBX0/APPS/websocket``. The login is to an App
+        object (``app``), as a user (``sip``), or to an App object on behalf of a user (both), with that one's
+        ``password``; ``info`` is sent along. ``api`` is the name under which the PBX hands out EpSignal. ``timeout`` is
+        for connect and login together. KeepAlive is sent after ``keepalive`` without a message, a ping after
+        ``ping_interval`` without a sign of life, and the connection counts as lost ``ping_timeout`` later, or when
+        the PBX takes no byte for that time; None for the first two turns them off. TLS: ``verify`` against the system's
+        certificates or ``ca_file``; ``fingerprint`` (SHA-256, hex) is checked instead of the chain. ``dispatcher``: see
+        ManualDispatcher. Reading pauses while ``max_outbox_size`` waits to be written; a larger message than
+        ``max_message_size`` ends the connection. ``reconnect`` True is not in this version.
+
+        Raises UsageError.
+        """
+        super().__init__(Registry())
+        _check_times(timeout=timeout, keepalive=keepalive, ping_interval=ping_interval, ping_timeout=ping_timeout)
+        if not (app or sip):
+            raise UsageError("connect() needs app= (the Name of the App object) or sip= (a user's name)")
+        if not isinstance(password, str):
+            raise UsageError("connect() needs password=, the password of the App object or user, as text")
+        if reconnect:
+            raise UsageError("this version does not reconnect: leave reconnect= out, and call connect() again after ConnectionLost")
+        if info is not None:
+            info_text(info)  # raises for what has no certain digest
+        self._settings = LinkSettings(
+            endpoint=parse_url(url),
+            tls=TLSSettings(verify=verify, ca_file=ca_file, fingerprint=fingerprint),
+            timeout=timeout,
+            keepalive=keepalive,
+            ping_interval=ping_interval,
+            ping_timeout=ping_timeout,
+            max_message_size=max_message_size,
+            pause_reading_at=max_outbox_size,
+        )
+        credentials = Credentials(app=app, sip=sip, domain=domain, guid=guid, dn=dn, info=info, password=password)
+        self._session = Session(credentials, api=api)
+        self._dispatcher = dispatcher
+        self._callbacks = CallbackThread(dispatcher)
+        self._replies = Replies()
+        self._intake = Intake(self, Postbox(self, self._callbacks), self._replies)
+        self._link: Link | None = None
+        self._source_numbers = itertools.count(1)
+        self._close_lock = threading.Lock()
+        self._closed = False
+        self._callback_failures = 0
+
+    # ------------------------------------------------------------ connecting and closing
+
+    def connect(self) -> None:
+        """Connect and log in; blocks at most for the ``timeout`` given. Once for each client.
+
+        Raises ConnectError (ConnectTimeout in time-outs), LoginError with the PBX's reason, ClosedError where close()
+        was called meanwhile, UsageError for a second call. Nothing is left behind when it raises.
+        """
+        with self._close_lock:
+            if self._closed:
+                raise ClosedError("the client was closed")
+            if self._link is not None:
+                raise UsageError("connect() was called already: make a new client")
+            link = self._link = Link(self._settings, self._session, self._intake.deliver)
+            self._callbacks.start()
+            link.start()
+        up = self._intake.up
+        try:
+            # The link thread keeps the time; it ends the wait in every case.
+            up.wait(Deadline(None), "")
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Send what waits, log off and end every thread; blocks for 2 s at the most. Idempotent; any thread, callbacks included.
+
+        Callbacks for what came before may still run for half a second, where the callback thread runs them itself; none
+        starts after that. Whoever waits for something gets ClosedError. The phone's calls go on.
+        """
+        deadline = Deadline(CLOSE_TIME)
+        with self._close_lock:
+            self._closed = True
+            link = self._link
+        self._replies.end(lambda: ClosedError("the client was closed"))
+        if link is not None:
+            link.close(deadline.remaining(CLOSE_TIME - DRAIN_TIME) or 0)
+            self._callbacks.close(deadline.remaining(DRAIN_TIME) or 0)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    @property
+    def connected(self) -> bool:
+        """Whether the login is through and the connection has not ended."""
+        return self._intake.connected and not self._closed
+
+    @property
+    def stats(self) -> Stats:
+        """What was counted so far. Does not block."""
+        counters = self._link.counters if self._link is not None else None
+        return Stats(
+            received=counters.received if counters else 0,
+            sent=counters.sent if counters else 0,
+            forwarded=counters.forwarded if counters else 0,
+            own=counters.own if counters else 0,
+            malformed=counters.malformed if counters else 0,
+            unrouted=self._intake.unrouted,
+            late_replies=self._intake.late_replies,
+            callback_failures=self._callback_failures,
+        )
+
+    def run_forever(self) -> None:
+        """Block until the client ends; with a ManualDispatcher, run the callbacks meanwhile. Ctrl-C works.
+
+        Returns after close(); raises ConnectionLostError when the connection is lost.
+        """
+        while not self._intake.ended.wait(0 if isinstance(self._dispatcher, ManualDispatcher) else WAKE_INTERVAL):
+            if isinstance(self._dispatcher, ManualDispatcher):
+                self._dispatcher.process(WAKE_INTERVAL)
+        error = self._intake.error
+        if error is not None and not isinstance(error, ClosedError):
+            raise type(error)(str(error))
+
+    def process_events(self, timeout: float | None = 0) -> int:
+        """Run callbacks that wait, for about 10 ms; wait at most ``timeout`` seconds (None: for ever) for the first.
+
+        Returns the number of events that were handled. For clients with a ManualDispatcher: raises UsageError without.
+        """
+        if not isinstance(self._dispatcher, ManualDispatcher):
+            raise UsageError("process_events() is for clients made with dispatcher=ManualDispatcher()")
+        return self._dispatcher.process(timeout)
+
+    # ------------------------------------------------------------ devices
+
+    def attach(self, hw: str, *, timeout: float | None = 10, forward: bool = True) -> Device:
+        """Attach to the device that registers as ``hw`` and return it when the PBX has answered.
+
+        From Attached on every call message of the phone passes through here and is forwarded at once; with ``forward``
+        False only when a callback calls ``event.forward()``. A device that is attached already is returned again.
+        Blocks at most ``timeout`` seconds (None: for ever). Raises AttachError with the PBX's err, ReplyTimeout,
+        UsageError, ConnectionLostError, ClosedError. After a ReplyTimeout the next attach() of that hw takes up the late
+        answer, and its signaling is forwarded meanwhile: nothing is sent twice.
+        """
+        return self._wait_attach(self._request_attach(hw, forward), Deadline(timeout))
+
+    def attach_many(self, hws: Iterable[str], *, timeout: float | None = 10, forward: bool = True) -> list[Device]:
+        """Attach to several devices at once: sends every Attach, then waits ``timeout`` seconds for all the answers.
+
+        Returns the devices in the order of ``hws``. Raises what :meth:`attach` raises, for the first that failed; the
+        others stay attached, and attach() returns them.
+        """
+        if isinstance(hws, str):
+            raise UsageError("attach_many() takes a list of hardware ids, not one text: use attach() for one")
+        deadline = Deadline(timeout)
+        devices = [self._request_attach(hw, forward) for hw in hws]
+        errors: list[EpSignalError] = []
+        for device in devices:
+            try:
+                self._wait_attach(device, deadline)
+            except EpSignalError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+        return devices
+
+    def _request_attach(self, hw: str, forward: bool) -> Device:
+        if not isinstance(hw, str) or not hw:
+            raise UsageError(f"attach() takes a hardware id as text, for example '0090334f1a2b', not {hw!r}")
+        if self._link is None:
+            raise UsageError("attach() needs a connection: call connect() first")
+        source = f"{hw}-{next(self._source_numbers)}"
+        device, is_new = self._intake.device_for(hw, lambda: Device(self, Attachment(source, hw, forward)))
+        if device._attachment.forward != forward:
+            raise UsageError(f"{hw} is attached with forward={not forward} already: a device has one setting for all")
+        if is_new:
+            self._link.inbox.attach(device._attachment)
+        return device
+
+    def _wait_attach(self, device: Device, deadline: Deadline) -> Device:
+        self._replies.add(device._answer)
+        device._answer.wait(
+            deadline,
+            f"the PBX did not answer the Attach for {device.hw} within {deadline.timeout} s: check that EpSignal is ticked under "
+            "\"Grant access to APIs\" of the App object, and that hw is spelled exactly as the device registers",
+        )
+        return device
+
+    # ------------------------------------------------------------ for devices, events and jobs
+
+    def _send(self, message: Message, timeout: float | None) -> None:
+        if self._link is None:
+            raise UsageError("send() needs a connection: call connect() first")
+        try:
+            text = dumps(encode(message)).encode("utf-8")
+        except ValueError as error:
+            raise UsageError(f"this message cannot be sent: {error}") from None
+        self._link.inbox.send(text, timeout)
+
+    def _forward(self, received: Received) -> None:
+        assert self._link is not None  # it has received something
+        with self._registry.lock:
+            if received.verdict is not None:
+                return
+            received.verdict = "forwarded"
+        self._link.inbox.forward(received.text)
+
+    def _count_callback_failure(self) -> None:
+        self._callback_failures += 1
+
+    def __repr__(self) -> str:
+        endpoint = self._settings.endpoint
+        state = "closed" if self._closed else "connected" if self.connected else "not connected"
+        return f"<Client {endpoint.scheme}://{endpoint.address}: {state}>"
+
+
+def _check_times(**times: float | None) -> None:
+    for name, seconds in times.items():
+        if seconds is None and name != "ping_timeout":
+            continue
+        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
+            raise UsageError(f"{name}= takes seconds above 0, not {seconds!r}")
+
+
+P = ParamSpec("P")
+
+
+def _and_connect(make: Callable[P, Client]) -> Callable[P, Client]:
+    @functools.wraps(make, assigned=(), updated=())  # help() then shows the parameters of Client
+    def connect(*args: P.args, **kwargs: P.kwargs) -> Client:
+        """Make a client, connect and log in; returns the Client. Takes what :class:`Client` takes and blocks at most ``timeout`` seconds.
+
+        Raises UsageError, ConnectError, LoginError with the PBX's reason. Any thread.
+        """
+        client = make(*args, **kwargs)
+        client.connect()
+        return client
+
+    return connect
+
+
+connect = _and_connect(Client)

@@ -1,0 +1,126 @@
+"""From the link thread to the callbacks: what is worth queuing, what a callback is given, and what if it raises.
+
+:class:`Postbox` runs on the link thread and runs no user code; the jobs it makes run on the callback thread.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from typing import TYPE_CHECKING, Any
+
+from .call import Call
+from .device import Device
+from .dispatcher import CallbackThread, Job
+from .events import CallbackFailed, CallEnded, Event, FacilityEvent, MessageEvent, ReceivedEvent, SignalEvent
+from .messages import Facility, Message, Signal, Signaling
+from .protocol.codec import decode
+from .protocol.calls import CallRecord
+from .registry import EventSource, Subscription, in_order
+from .relay.deliveries import Received
+
+if TYPE_CHECKING:
+    from .client import Client
+
+logger = logging.getLogger("epsignal_sync.callbacks")
+
+
+class Postbox:
+    """Collects the jobs of one batch, so that the callback thread is woken once for it. Link thread."""
+
+    def __init__(self, client: Client, callbacks: CallbackThread) -> None:
+        self._client = client
+        self._callbacks = callbacks
+        self._jobs: list[Job] = []
+
+    def wanted(self, device: Device | None = None, record: CallRecord | None = None) -> bool:
+        """Whether anybody could want an event of this scope: a callback is there, or one runs that may register others."""
+        return bool(
+            self._client._subscriptions
+            or (device is not None and device._subscriptions)
+            or (record is not None and record.view is not None and record.view._subscriptions)
+            or self._jobs
+            or not self._callbacks.idle
+        )
+
+    def put_message(self, received: Received, device: Device | None, call: Call | None) -> None:
+        """Queue a received message."""
+        self._jobs.append(functools.partial(_run_message, self._client, device, call, received))
+
+    def put_event(self, event: Event) -> None:
+        """Queue an event."""
+        self._jobs.append(functools.partial(_run_event, event))
+
+    def flush(self) -> None:
+        """Hand the queued jobs over."""
+        if self._jobs:
+            jobs, self._jobs = self._jobs, []
+            self._callbacks.put(jobs)
+
+
+def _run_message(client: Client, device: Device | None, call: Call | None, received: Received) -> None:
+    subscriptions = in_order((client, device, call))
+    if not subscriptions:
+        return
+    message = decode(received.data, client._session.apis)
+    signal = message.sig if isinstance(message, Signaling) else None
+    calls: list[tuple[Subscription, Any]] = []
+    for subscription in subscriptions:
+        for event in _matching(subscription.kind, client, device, call, received, message, signal):
+            calls.append((subscription, event))
+    _call_back(client, calls)
+
+
+def _matching(
+    kind: type,
+    client: Client,
+    device: Device | None,
+    call: Call | None,
+    received: Received,
+    message: Message,
+    signal: Signal | None,
+) -> list[ReceivedEvent]:
+    """Return the events that a callback for ``kind`` gets for one message: none, one, or one for each facility."""
+    if issubclass(kind, Message):
+        return [MessageEvent(client, device, call, received, message)] if isinstance(message, kind) else []
+    if signal is None:
+        return []
+    if issubclass(kind, Signal):
+        return [SignalEvent(client, device, call, received, message)] if isinstance(signal, kind) else []
+    if issubclass(kind, Facility):
+        facilities = [one for one in signal.fty or () if isinstance(one, kind)]
+        return [FacilityEvent(client, device, call, received, message, one) for one in facilities]
+    return []
+
+
+def _run_event(event: Event) -> None:
+    scopes: tuple[EventSource | None, ...] = (event.client, event.device, event.call)
+    _call_back(event.client, [(one, event) for one in in_order(scopes) if isinstance(event, one.kind)])
+    if isinstance(event, CallEnded) and event.call is not None:
+        event.call._drop_callbacks()
+
+
+def _call_back(client: Client, calls: list[tuple[Subscription, Any]]) -> None:
+    """Run callbacks, each isolated from the others."""
+    interrupt: KeyboardInterrupt | None = None
+    for subscription, event in calls:
+        if not subscription.active:
+            continue
+        try:
+            subscription.callback(event)
+        except KeyboardInterrupt as error:  # only where callbacks run on the main thread: the others come first
+            interrupt = error
+        except BaseException as error:  # sys.exit() in a callback must not end the callbacks of everybody else
+            _report(client, subscription, event, error)
+    if interrupt is not None:
+        raise interrupt
+
+
+def _report(client: Client, subscription: Subscription, event: Any, error: BaseException) -> None:
+    client._count_callback_failure()
+    logger.error("%r raised %s; the next callback runs", subscription, type(error).__name__, exc_info=error)
+    if not isinstance(event, CallbackFailed):  # one that reports failures and fails is not reported to itself
+        failed = CallbackFailed(
+            client=client, device=event.device, call=event.call, error=error, callback=subscription.callback, event=event
+        )
+        client._callbacks.put([functools.partial(_run_event, failed)])

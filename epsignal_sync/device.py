@@ -1,0 +1,130 @@
+"""A phone that the app is attached to. What is sent and received for it goes through its client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .call import Call
+from .deadline import Deadline
+from .errors import UsageError
+from .messages import AttachResult, Signal, Signaling
+from .protocol.calls import CallRecord, CallTable
+from .protocol.session import Attachment
+from .registry import EventSource
+from .replies import Reply
+
+if TYPE_CHECKING:
+    from .client import Client
+
+
+class Device(EventSource):
+    """A device that the app is, or wants to be, in the signaling path of. Made by ``client.attach()``.
+
+    Its attributes may be read in any thread.
+    """
+
+    def __init__(self, client: Client, attachment: Attachment) -> None:
+        super().__init__(client._registry)
+        self._client = client
+        self._attachment = attachment
+        self._answer = Reply()
+        """Settled by the AttachResult."""
+        self._table = CallTable()
+        self._result: AttachResult | None = None
+        self._attached = False
+        self._waiting_attached: list[Reply] = []
+
+    @property
+    def client(self) -> Client:
+        """The client it belongs to."""
+        return self._client
+
+    @property
+    def hw(self) -> str:
+        """Its hardware id: the name with which it registers."""
+        return self._attachment.hw
+
+    @property
+    def result(self) -> AttachResult:
+        """What the PBX answered to the Attach: STUN and TURN servers, dialing prefixes. Raises UsageError before that."""
+        if self._result is None:
+            raise UsageError(f"the PBX has not answered the Attach for {self.hw} yet")
+        return self._result
+
+    @property
+    def attached(self) -> bool:
+        """Whether the device is registered and the app in its signaling path now."""
+        return self._attached
+
+    @property
+    def calls(self) -> dict[int, Call]:
+        """The live calls by id, at this moment; calls without media included."""
+        return {number: self._view(record) for number, record in self._table.live.copy().items()}
+
+    @property
+    def media_calls(self) -> dict[int, Call]:
+        """The live calls that are telephone calls to a person, by id, at this moment."""
+        return {number: call for number, call in self.calls.items() if call.media}
+
+    def wait_attached(self, *, timeout: float | None = 10) -> None:
+        """Block until the device is registered and the app in its path; at once if it is already.
+
+        ``timeout`` in seconds, None for ever. Raises ReplyTimeout, ConnectionLostError, ClosedError. Any thread,
+        callbacks included.
+        """
+        deadline = Deadline(timeout)
+        reply = Reply()
+        with self._registry.lock:
+            if self._attached:
+                return
+            self._waiting_attached.append(reply)
+        self._client._replies.add(reply)
+        try:
+            reply.wait(deadline, f"{self.hw} was not attached within {timeout} s: {self._advice}")
+        finally:
+            self._client._replies.remove(reply)
+            with self._registry.lock:
+                self._waiting_attached = [one for one in self._waiting_attached if one is not reply]
+
+    def send(self, signal: Signal, *, call: int | Call, to_device: bool, timeout: float | None = 10) -> None:
+        """Queue a signaling message of one call, to the device or to the PBX; sent in the order of the calls of send().
+
+        ``call`` is a Call or its id; whether it is live is not checked. Returns when the message is queued, not when it
+        is delivered; waits at most ``timeout`` seconds (None: for ever) while more than 1 MiB of the app's own waits to
+        be sent. Raises UsageError, ReplyTimeout, ConnectionLostError, ClosedError. Any thread, callbacks included.
+        """
+        number = call.id if isinstance(call, Call) else call
+        if not isinstance(signal, Signal):
+            raise UsageError(f"send() takes a signaling message, such as Rel(), not {type(signal).__name__}")
+        if type(number) is not int:
+            raise UsageError(f"send() takes a Call or its id as call, not {type(call).__name__}")
+        message = Signaling(
+            api=self._client._session.api, src=self._attachment.src, to=True if to_device else None, call=number, sig=signal
+        )
+        self._client._send(message, timeout)
+
+    def __repr__(self) -> str:
+        return f"<Device {self.hw}: {'attached' if self._attached else 'not attached'}, {len(self._table.live)} calls>"
+
+    # ------------------------------------------------------------ for the client, on the link thread
+
+    def _set_attached(self, attached: bool) -> None:
+        with self._registry.lock:
+            self._attached = attached
+            waiting = self._waiting_attached if attached else []
+            if attached:
+                self._waiting_attached = []
+        for reply in waiting:
+            reply.settle()
+
+    def _view(self, record: CallRecord) -> Call:
+        """Return the one Call object of a call."""
+        view = record.view
+        if view is None:
+            with self._registry.lock:
+                view = record.view = record.view or Call(self, record)
+        return view  # type: ignore[no-any-return]  # the record keeps it without knowing what it is
+
+    @property
+    def _advice(self) -> str:
+        return "check that it is registered at this PBX, and that hw is spelled exactly as it registers"

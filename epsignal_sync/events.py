@@ -1,0 +1,189 @@
+"""What callbacks are given: one object each, with the same names throughout. Knows nothing of threads or registration.
+
+A received message comes as a SignalEvent, FacilityEvent or MessageEvent, depending on what was asked for; what happens
+to the connection, to a call or to a callback comes as an event class of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from attrs import field, frozen
+
+from .errors import EpSignalError, UsageError
+from .messages import CallState, Facility, Message, Signal, Signaling
+from .relay.deliveries import Received
+
+if TYPE_CHECKING:
+    from .call import Call
+    from .client import Client
+    from .device import Device
+
+S_co = TypeVar("S_co", bound=Signal, covariant=True)
+F_co = TypeVar("F_co", bound=Facility, covariant=True)
+M_co = TypeVar("M_co", bound=Message, covariant=True)
+
+
+class ReceivedEvent:
+    """Base of the events that carry a received message. Its attributes may be read in any thread."""
+
+    __slots__ = ("_facility", "_received", "call", "client", "device", "message")
+
+    def __init__(
+        self,
+        client: Client,
+        device: Device | None,
+        call: Call | None,
+        received: Received,
+        message: Message,
+        facility: Facility | None = None,
+    ) -> None:
+        self.client = client
+        """The client that received it."""
+        self.device = device
+        """The device it belongs to, or None."""
+        self.call = call
+        """The call it belongs to, or None."""
+        self.message: Message = message
+        """The whole message."""
+        self._received = received
+        self._facility = facility
+
+    @property
+    def signal(self) -> Signal | None:
+        """The signaling message, or None if it is none."""
+        return self.message.sig if isinstance(self.message, Signaling) else None
+
+    @property
+    def facility(self) -> Facility | None:
+        """The facility that was asked for, or None."""
+        return self._facility
+
+    @property
+    def to_device(self) -> bool:
+        """True: it came from the PBX, towards the device. False: it came from the device."""
+        return isinstance(self.message, Signaling) and self.message.to is True
+
+    @property
+    def received_at(self) -> float:
+        """When it was received, in Unix seconds."""
+        return self._received.received_at
+
+    @property
+    def raw(self) -> str:
+        """The received text."""
+        return self._received.text.decode("utf-8", "replace")
+
+    @property
+    def verdict(self) -> str | None:
+        """What became of it: forwarded, own (of a call that the app started), or None: not forwarded."""
+        return self._received.verdict
+
+    def forward(self) -> None:
+        """Send the received text on, where ``attach(forward=False)`` left that to the app. The first call counts.
+
+        Does not block; any thread. Raises UsageError for what is never forwarded, ConnectionLostError, ClosedError.
+        """
+        if not isinstance(self.message, Signaling) or self.verdict == "own":
+            raise UsageError(f"{type(self.message).__name__} is not forwarded: only the Signaling of a device's own calls is")
+        self.client._forward(self._received)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.message!r}, to_device={self.to_device})"
+
+
+class SignalEvent(ReceivedEvent, Generic[S_co]):
+    """A signaling message was received."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def signal(self) -> S_co:
+            """The signaling message."""
+
+
+class FacilityEvent(ReceivedEvent, Generic[F_co]):
+    """A signaling message with a facility was received."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+
+        @property
+        def facility(self) -> F_co:
+            """The facility that was asked for."""
+
+
+class MessageEvent(ReceivedEvent, Generic[M_co]):
+    """A message was received."""
+
+    __slots__ = ()
+
+    if TYPE_CHECKING:
+        message: M_co
+
+
+@frozen(kw_only=True)
+class Event:
+    """Base of what happens besides messages."""
+
+    client: Client = field(repr=False)
+    """The client it happened to."""
+    device: Device | None = None
+    """The device it happened to, or None."""
+    call: Call | None = None
+    """The call it happened to, or None."""
+
+
+@frozen(kw_only=True)
+class ConnectionLost(Event):
+    """The connection to the PBX is gone; no further message comes."""
+
+    error: EpSignalError
+    """Why."""
+
+
+@frozen(kw_only=True)
+class CallStarted(Event):
+    """A call began, or was first heard of."""
+
+    state: CallState | str
+    """The state it began in."""
+
+
+@frozen(kw_only=True)
+class CallStateChanged(Event):
+    """A call changed its state."""
+
+    state: CallState | str
+    """The state at that moment; ``call.state`` may be further already."""
+    previous: CallState | str
+    """The state before."""
+
+
+@frozen(kw_only=True)
+class CallEnded(Event):
+    """A call is over. Its callbacks do not run any more after this."""
+
+
+@frozen(kw_only=True)
+class CallbackFailed(Event):
+    """A callback raised; the others ran on."""
+
+    error: BaseException
+    """What it raised."""
+    callback: Callable[..., Any]
+    """The callback."""
+    event: Any
+    """What the callback was given."""
+
+
+@frozen(kw_only=True)
+class Unrouted(Event):
+    """A message of EpSignal came without a device that it could belong to; a Signaling was forwarded all the same."""
+
+    message: Message
+    """The message."""
