@@ -1,0 +1,138 @@
+"""The commands and their options, and how errors end them: one sentence, no traceback."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from .. import __version__
+from ..client import Client
+from ..errors import EpSignalError, UsageError
+from .monitor import follow, plain, show_warnings
+
+FAILURE = 1
+WRONG_CALL = 2
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="epsignal")
+def commands() -> None:
+    """Watch the calls of innovaphone phones through the PBX's EpSignal API."""
+
+
+def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that say where and how to log in."""
+    for option in reversed(
+        [
+            click.option("--url", envvar="EPSIGNAL_URL", show_envvar=True, help="The PBX: a host name, or wss://host/PBX0/APPS/websocket."),
+            click.option("--app", envvar="EPSIGNAL_APP", show_envvar=True, default="", help="Name of the App object."),
+            click.option("--sip", default="", help="Log in as this user, or with --app on behalf of this user."),
+            click.option(
+                "--password", envvar="EPSIGNAL_PASSWORD", show_envvar=True,
+                help="Password of the App object or user. Others on this machine can see an argument: better use the variable.",
+            ),
+            click.option("--ca-file", help="PEM file with the certificates to trust instead of the system's."),
+            click.option("--fingerprint", help="SHA-256 of the PBX's certificate, checked instead of the chain."),
+            click.option("--no-verify", is_flag=True, help="Take any certificate: anybody in between can read along."),
+            click.option("--timeout", type=float, default=10, show_default=True, help="Seconds for connecting, and for attaching."),
+        ]
+    ):
+        command = option(command)
+    return command
+
+
+def make_client(
+    url: str | None, app: str, sip: str, password: str | None, ca_file: str | None, fingerprint: str | None, no_verify: bool, timeout: float
+) -> Client:
+    """Return a client for the options, not yet connected; asks for the password on a terminal only."""
+    if not url:
+        raise UsageError("no PBX to connect to: give --url wss://host/PBX0/APPS/websocket, or set EPSIGNAL_URL")
+    if not (app or sip):
+        raise UsageError("nobody to log in as: give --app with the Name of the App object (or set EPSIGNAL_APP), or --sip with a user")
+    if password is None:
+        if not sys.stdin.isatty():
+            raise UsageError("no password: set EPSIGNAL_PASSWORD (nobody can be asked without a terminal)")
+        password = str(click.prompt("Password", hide_input=True, err=True))
+    return Client(
+        url, app=app, sip=sip, password=password, ca_file=ca_file, fingerprint=fingerprint, verify=not no_verify, timeout=timeout
+    )
+
+
+@commands.command()
+@click.argument("hw", nargs=-1, required=True)
+@connection_options
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@click.option("--all", "show_all", is_flag=True, help="Calls without media, too, such as phones keep open for presence.")
+def monitor(hw: tuple[str, ...], as_json: bool, show_all: bool, **options: Any) -> None:
+    """Show the calls of some phones as they happen.
+
+    HW is the name with which a phone registers, often its MAC address. On a terminal it is a live table, on a pipe one
+    line an event. Ctrl-C ends it and leaves the calls alone.
+
+    \b
+    Example:
+      export EPSIGNAL_PASSWORD=...
+      epsignal monitor 0090334f1a2b --url pbx.example.com --app phones
+    """
+    show_warnings()
+    with make_client(**options) as client:
+        follow(client, hw, as_json=as_json, show_all=show_all, timeout=options["timeout"])
+
+
+@commands.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def demo(as_json: bool) -> None:
+    """Show three calls on a simulated PBX.
+
+    It is the ordinary monitor on two of three phones, and ends by itself after some seconds.
+    """
+    try:
+        import websockets.sync.server  # noqa: F401  # only to see whether the extra is there
+    except ImportError:
+        raise EpSignalError("the demo needs websockets for its simulated PBX: pip install 'epsignal-sync[cli,simulator]'") from None
+    from .demo import run_demo
+
+    show_warnings()
+    run_demo(as_json=as_json)
+
+
+def in_options(text: str) -> str:
+    """Return an error's text with the options of the command line instead of the library's parameters."""
+    for parameter, option in (
+        ("fingerprint=", "--fingerprint "), ("ca_file=", "--ca-file "), ("verify=False", "--no-verify"), ("timeout=", "--timeout"),
+    ):
+        text = text.replace(parameter, option)
+    return text
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a name may hold what the terminal's encoding cannot show
+    try:
+        # Not commands.main(), which takes a reader that has gone for a failure.
+        with commands.make_context("epsignal", sys.argv[1:] if arguments is None else arguments) as context:
+            commands.invoke(context)
+    except (KeyboardInterrupt, click.Abort):
+        return 0  # the wanted end of a monitor
+    except click.exceptions.Exit as ended:
+        return ended.exit_code
+    except click.ClickException as wrong:
+        wrong.show()
+        return wrong.exit_code
+    except EpSignalError as error:
+        click.echo(f"epsignal: {plain(in_options(str(error)))}", err=True)
+        return WRONG_CALL if isinstance(error, UsageError) else FAILURE
+    except OSError as error:
+        # The library lets none out, so it is the output. Nothing may be written to it at exit either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            return 0  # whoever read our output has gone, `| head` for example
+        click.echo(f"epsignal: the output could not be written ({error.strerror}): check where it goes", err=True)
+        return FAILURE
+    return 0

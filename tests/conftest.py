@@ -1,0 +1,107 @@
+"""What every test gets: no thread may be left behind, and the usual PBX, phones and client."""
+
+from __future__ import annotations
+
+import gc
+import os
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import hypothesis
+import pytest
+import trustme
+
+import epsignal_sync as eps
+from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
+
+from .peer import Peer
+
+hypothesis.settings.register_profile("default", deadline=None)
+hypothesis.settings.load_profile("default")
+
+PATIENCE = 20.0
+"""Seconds that a test waits for what has to come; only a failing test ever waits so long."""
+
+HW1, HW2 = "0090334f1a2b", "0090334f1a2c"
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    deadline = time.monotonic() + PATIENCE
+    while left := [thread for thread in threading.enumerate() if thread not in before]:
+        for thread in left:
+            thread.join(0.1)
+        assert time.monotonic() < deadline, f"threads are left: {left}"
+
+
+def open_descriptors() -> int:
+    """Return how many files and sockets this process has open, after collecting garbage."""
+    gc.collect()
+    return len(os.listdir("/proc/self/fd"))
+
+
+def wait_until(condition: Callable[[], Any]) -> None:
+    """Wait for what has no event of its own."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "what was waited for did not come"
+        time.sleep(0.005)
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def ca_file(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("tls") / "ca.pem"
+    authority.cert_pem.write_to_path(str(path))
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def server_context(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def pbx() -> Iterator[SimulatedPBX]:
+    with SimulatedPBX() as pbx:
+        pbx.add_app("phones", password="pwd")
+        yield pbx
+
+
+@pytest.fixture
+def phones(pbx: SimulatedPBX) -> tuple[SimulatedPhone, SimulatedPhone]:
+    return (
+        pbx.add_phone(HW1, number="22", sip="alice", name="Alice Ä", kind="h323"),
+        pbx.add_phone(HW2, number="23", sip="bob", name="Bob", kind="sip"),
+    )
+
+
+@pytest.fixture
+def client(pbx: SimulatedPBX, phones: tuple[SimulatedPhone, SimulatedPhone]) -> Iterator[eps.Client]:
+    with eps.connect(pbx.url, app="phones", password="pwd") as client:
+        yield client
+
+
+@pytest.fixture
+def peer() -> Iterator[Peer]:
+    with Peer() as peer:
+        yield peer
+
+
+@pytest.fixture
+def peer_client(peer: Peer) -> Iterator[eps.Client]:
+    """A client that is logged in at a scripted peer."""
+    with peer.client() as client:
+        yield client
+        peer.drop()  # or close() would wait for the answer to its close frame

@@ -1,0 +1,437 @@
+"""What callbacks are given, in which order, and what if one raises, hangs, or calls back into the client."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+
+import pytest
+
+import epsignal_sync as eps
+from epsignal_sync.messages import (
+    Alert,
+    Conn,
+    Facility,
+    Message,
+    NameIdentification,
+    PbxInfo,
+    Rel,
+    Setup,
+    Signal,
+    Signaling,
+    UnknownFacility,
+    UnknownMessage,
+    UnknownSignal,
+)
+from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
+
+from .conftest import HW1, HW2, PATIENCE, wait_until
+from .peer import Peer, frame
+
+Phones = tuple[SimulatedPhone, SimulatedPhone]
+
+
+# ---------------------------------------------------------------- events
+
+
+def test_signal_event(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    events: list[eps.SignalEvent[Setup]] = []
+    device.on(Setup, events.append)
+    text = f'{{"mt":"Signaling", "api":"EpSignal","src":"{peer.src}","to":true,"call":3,"sig":{{"type":"setup","cg":{{"num":"22"}}}}}}'
+    before = time.time()
+    peer.send(text)
+    wait_until(lambda: events)
+    event = events[0]
+    assert (event.client, event.device, event.to_device, event.verdict, event.raw) == (peer_client, device, True, "forwarded", text)
+    assert isinstance(event.message, Signaling) and event.message.call == 3
+    assert event.signal.cg is not None and event.signal.cg.num == "22"
+    assert event.call is device.calls[3] and event.facility is None
+    assert before <= event.received_at <= time.time()
+    assert "Setup" in repr(event)
+
+
+def test_message_event(peer: Peer, peer_client: eps.Client) -> None:
+    events: list[eps.MessageEvent[PbxInfo]] = []
+    peer_client.on(PbxInfo, events.append)
+    peer.send({"mt": "PbxInfo", "pbx": "master", "apis": ["EpSignal"]})
+    wait_until(lambda: events)
+    event = events[0]
+    assert (event.message.pbx, event.message.apis) == ("master", ("EpSignal",))
+    assert (event.device, event.call, event.signal, event.verdict, event.to_device) == (None, None, None, None, False)
+    with pytest.raises(eps.UsageError, match="PbxInfo is not forwarded"):
+        event.forward()
+
+
+def test_unknown_things_arrive_with_their_data(peer: Peer, peer_client: eps.Client) -> None:
+    peer.attach(peer_client)
+    seen: list[object] = []
+    peer_client.on(UnknownSignal, lambda event: seen.append((event.signal.type, event.signal.data["x"])))
+    peer_client.on(UnknownFacility, lambda event: seen.append((event.facility.type, event.facility.extra["y"])))
+    peer_client.on(UnknownMessage, lambda event: seen.append((event.message.mt, event.message.api)))
+    peer.send(peer.signaling(1, {"type": "teleport", "x": 1, "fty": [{"type": "ct_warp", "y": 2}]}))
+    peer.send({"mt": "Setup", "api": "Other"})
+    wait_until(lambda: len(seen) == 3)
+    assert seen == [("teleport", 1), ("ct_warp", 2), ("Setup", "Other")]
+
+
+def test_base_class_gets_its_subclasses(peer: Peer, peer_client: eps.Client) -> None:
+    peer.attach(peer_client)
+    seen: list[str] = []
+    peer_client.on(Message, lambda event: seen.append(f"message {type(event.message).__name__}"))
+    peer_client.on(Signal, lambda event: seen.append(f"signal {type(event.signal).__name__}"))
+    peer_client.on(Facility, lambda event: seen.append(f"facility {type(event.facility).__name__}"))
+    fty = [{"type": "name_identification", "name": "A"}, 17]
+    peer.send(peer.signaling(1, {"type": "conn", "fty": fty}))
+    wait_until(lambda: len(seen) == 4)
+    assert seen == ["message Signaling", "signal Conn", "facility NameIdentification", "facility UnknownFacility"]
+
+
+def test_call_events(client: eps.Client, phones: Phones) -> None:
+    seen: list[tuple[str, str, str]] = []
+    ended = threading.Event()
+    client.attach(HW1).wait_attached(timeout=PATIENCE)
+    client.on(eps.CallStarted, lambda event: seen.append(("started", str(event.state), "")))
+    client.on(eps.CallStateChanged, lambda event: seen.append(("changed", str(event.state), str(event.previous))))
+    client.on(eps.CallEnded, lambda event: ended.set())
+    call = phones[0].call("23")
+    phones[1].wait("alert", timeout=PATIENCE)
+    phones[1].answer()
+    call.wait("connected", timeout=PATIENCE)
+    phones[1].hangup()
+    assert ended.wait(PATIENCE)
+    assert seen == [
+        ("started", "setup", ""),
+        ("changed", "call-proc", "setup"),
+        ("changed", "alert", "call-proc"),
+        ("changed", "connected", "alert"),
+        ("changed", "disconnected", "connected"),
+        ("changed", "null", "disconnected"),
+    ]
+
+
+def test_setup_on_a_live_id_ends_the_old_call(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    ended: list[eps.Call | None] = []
+    device.on(eps.CallEnded, lambda event: ended.append(event.call))
+    peer.send(peer.signaling(1, {"type": "setup"}))
+    wait_until(lambda: 1 in device.calls)
+    old = device.calls[1]
+    peer.send(peer.signaling(1, {"type": "setup"}))
+    wait_until(lambda: ended)
+    assert ended == [old] and old.ended and device.calls[1] is not old and not device.calls[1].ended
+
+
+def test_unrouted_message_is_told_and_forwarded(peer: Peer, peer_client: eps.Client) -> None:
+    peer.attach(peer_client)
+    seen: list[eps.Unrouted] = []
+    signals: list[eps.SignalEvent[Alert]] = []
+    peer_client.on(eps.Unrouted, seen.append)
+    peer_client.on(Alert, signals.append)
+    stranger = {"mt": "Signaling", "api": "EpSignal", "src": "stranger", "call": 1, "sig": {"type": "alert"}}
+    peer.send(stranger)
+    assert peer.receive() == stranger
+    wait_until(lambda: seen)
+    assert seen[0].message.src == "stranger" and signals[0].device is None
+    assert peer_client.stats.unrouted == 1
+
+
+def test_without_src_it_belongs_to_the_only_device(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    events: list[eps.SignalEvent[Alert]] = []
+    peer_client.on(Alert, events.append)
+    message = {"mt": "Signaling", "call": 1, "sig": {"type": "alert"}}
+    peer.send(message)
+    assert peer.receive() == message
+    wait_until(lambda: events)
+    assert events[0].device is device
+    peer.attach(peer_client, HW2)
+    peer.send(message)
+    assert peer.receive() == message
+    wait_until(lambda: len(events) == 2)
+    assert events[1].device is None
+
+
+# ---------------------------------------------------------------- order and isolation
+
+
+def test_callbacks_run_in_order_of_the_messages(peer: Peer, peer_client: eps.Client) -> None:
+    peer.attach(peer_client)
+    seen: list[int | None] = []
+    threads: set[str] = set()
+
+    @peer_client.on(Alert)
+    def note(event: eps.SignalEvent[Alert]) -> None:
+        assert isinstance(event.message, Signaling)
+        seen.append(event.message.call)
+        threads.add(threading.current_thread().name)
+
+    peer.sock.sendall(b"".join(frame(peer.signaling(number, {"type": "alert"})) for number in range(500)))
+    wait_until(lambda: len(seen) == 500)
+    assert seen == list(range(500))
+    assert threads == {"epsignal-callbacks"}
+
+
+def test_nothing_is_dropped_while_a_callback_hangs(peer: Peer, peer_client: eps.Client) -> None:
+    peer.attach(peer_client)
+    hanging, release = threading.Event(), threading.Event()
+    seen: list[int | None] = []
+    peer_client.on(Setup, lambda event: (hanging.set(), release.wait(PATIENCE)))
+    peer_client.on(Alert, lambda event: seen.append(event.call.id if event.call is not None else None))
+    peer.send(peer.signaling(0, {"type": "setup"}))
+    assert hanging.wait(PATIENCE)
+    for start in range(0, 20_000, 100):
+        peer.sock.sendall(b"".join(frame(peer.signaling(number, {"type": "alert"})) for number in range(start, start + 100)))
+        for _ in range(100):
+            peer.receive_frame()  # forwarded all the while
+    release.set()
+    wait_until(lambda: len(seen) == 20_000)
+    assert seen == list(range(20_000))
+
+
+@pytest.mark.parametrize("error", [RuntimeError("oops"), SystemExit(3), BaseException("worse")])
+def test_callback_that_raises_is_reported_and_the_next_runs(
+    peer: Peer, peer_client: eps.Client, error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    peer.attach(peer_client)
+    failures: list[eps.CallbackFailed] = []
+    seen: list[eps.SignalEvent[Alert]] = []
+
+    def failing(event: eps.SignalEvent[Alert]) -> None:
+        raise error
+
+    peer_client.on(Alert, failing)
+    peer_client.on(Alert, seen.append)
+    peer_client.on(eps.CallbackFailed, failures.append)
+    for _ in range(2):
+        peer.send(peer.signaling(1, {"type": "alert"}))
+    wait_until(lambda: len(failures) == 2)
+    assert len(seen) == 2
+    assert (failures[0].error, failures[0].callback, failures[0].event.raw) == (error, failing, seen[0].raw)
+    assert peer_client.stats.callback_failures == 2
+    assert "failing" in caplog.text
+    assert peer_client.connected
+
+
+def test_failing_reporter_is_not_reported_to_itself(peer: Peer, peer_client: eps.Client) -> None:
+    peer.attach(peer_client)
+    peer_client.on(Alert, lambda event: 1 / 0)
+    peer_client.on(eps.CallbackFailed, lambda event: 1 / 0)
+    peer.send(peer.signaling(1, {"type": "alert"}))
+    wait_until(lambda: peer_client.stats.callback_failures == 2)
+    done = threading.Event()
+    peer_client.on(Rel, lambda event: done.set())
+    peer.send(peer.signaling(1, {"type": "rel"}))
+    assert done.wait(PATIENCE)
+    assert peer_client.stats.callback_failures == 2
+
+
+# ---------------------------------------------------------------- the client from inside a callback
+
+
+def test_attach_send_and_on_from_callback(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    done: list[eps.Device] = []
+
+    @device.on(Setup)
+    def act(event: eps.SignalEvent[Setup]) -> None:
+        second = peer_client.attach(HW2, timeout=PATIENCE)
+        second.wait_attached(timeout=PATIENCE)
+        second.on(Conn, lambda event: done.append(second))
+        second.send(Alert(), call=77, to_device=True)
+
+    setup = peer.signaling(1, {"type": "setup"})
+    peer.send(setup)
+    assert peer.receive() == setup
+    attach = peer.receive()
+    assert (attach["mt"], attach["hw"]) == ("Attach", HW2)
+    for kind in ("AttachResult", "Attached"):
+        peer.send({"mt": kind, "api": "EpSignal", "src": attach["src"]})
+    sent = peer.receive()
+    assert sent == {"mt": "Signaling", "api": "EpSignal", "src": attach["src"], "to": True, "call": 77, "sig": {"type": "alert"}}
+    peer.send({**sent, "sig": {"type": "conn"}})
+    wait_until(lambda: done)
+
+
+def test_close_from_callback(peer: Peer) -> None:
+    client = peer.client()
+    peer.attach(client)
+    closed = threading.Event()
+    late: list[object] = []
+
+    @client.on(Setup)
+    def act(event: eps.SignalEvent[Setup]) -> None:
+        client.close()
+        closed.set()
+
+    client.on(Alert, late.append)
+    peer.sock.sendall(frame(peer.signaling(1, {"type": "setup"})) + frame(peer.signaling(1, {"type": "alert"})))
+    for _ in range(2):
+        assert peer.receive()["mt"] == "Signaling"
+    assert peer.receive_frame()[0] == 8
+    assert closed.wait(PATIENCE)
+    with pytest.raises(eps.ClosedError):
+        client.attach(HW2)
+    assert late == []
+    assert not client.connected
+
+
+def test_close_while_a_callback_hangs(peer: Peer) -> None:
+    client = peer.client()
+    peer.attach(client)
+    hanging, release = threading.Event(), threading.Event()
+    late: list[object] = []
+    client.on(Setup, lambda event: (hanging.set(), release.wait(PATIENCE)))
+    client.on(Alert, late.append)
+    peer.sock.sendall(frame(peer.signaling(1, {"type": "setup"})) + frame(peer.signaling(1, {"type": "alert"})))
+    assert hanging.wait(PATIENCE)
+    client.close()
+    assert not release.is_set()
+    release.set()
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name == "epsignal-callbacks"])
+    assert late == []  # nothing starts after close()
+
+
+def test_close_lets_callbacks_of_what_came_before_run(peer: Peer) -> None:
+    client = peer.client()
+    peer.attach(client)
+    seen: list[object] = []
+    client.on(Alert, seen.append)
+    peer.sock.sendall(b"".join(frame(peer.signaling(number, {"type": "alert"})) for number in range(100)))
+    wait_until(lambda: client.stats.forwarded == 100)
+    client.close()
+    assert len(seen) == 100
+
+
+def test_deadlocked_callbacks_do_not_block_blocking_calls(client: eps.Client, pbx: SimulatedPBX, phones: Phones) -> None:
+    release = threading.Event()
+    client.on(Setup, lambda event: release.wait(PATIENCE))
+    client.attach(HW1).wait_attached(timeout=PATIENCE)
+    call = phones[0].call("23")
+    phones[1].wait("alert", timeout=PATIENCE)
+    client.attach(HW2).wait_attached(timeout=PATIENCE)
+    call.hangup()
+    release.set()
+
+
+# ---------------------------------------------------------------- dispatchers
+
+
+def test_dispatcher_runs_callbacks_where_it_likes(peer: Peer) -> None:
+    outstanding: list[Callable[[], int]] = []
+    handed: list[int] = []
+
+    def dispatcher(run: Callable[[], int]) -> None:
+        # Never on the link thread: Tk's root.after() can block for seconds behind a busy window.
+        assert threading.current_thread().name == "epsignal-callbacks"
+        outstanding.append(run)
+        handed.append(len(outstanding))
+
+    with peer.client(dispatcher=dispatcher) as client:
+        peer.attach(client)
+        seen: list[str] = []
+        client.on(Alert, lambda event: seen.append(threading.current_thread().name))
+        for _ in range(20):
+            peer.send(peer.signaling(1, {"type": "alert"}))
+        wait_until(lambda: client.stats.forwarded == 20)
+        while len(seen) < 20:
+            wait_until(lambda: outstanding)
+            outstanding.pop()()
+        assert set(seen) == {"MainThread"}
+        assert set(handed) == {1}  # never more than one is outstanding
+        peer.drop()
+
+
+def test_dispatcher_that_raises_is_tried_again_and_reported_once(
+    peer: Peer, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("epsignal_sync.dispatcher.RETRY_INTERVAL", 0.01)
+    attempts: list[int] = []
+
+    def dispatcher(run: Callable[[], int]) -> None:
+        attempts.append(1)
+        if len(attempts) < 5:
+            raise RuntimeError("not ready")
+        run()
+
+    with peer.client(dispatcher=dispatcher) as client:
+        peer.attach(client)
+        seen: list[object] = []
+        client.on(Alert, seen.append)
+        peer.send(peer.signaling(1, {"type": "alert"}))
+        wait_until(lambda: seen)
+        assert len([record for record in caplog.records if "dispatcher raised" in record.getMessage()]) == 1
+        peer.drop()
+
+
+def test_dispatcher_runs_nothing_after_close(peer: Peer) -> None:
+    kept: list[Callable[[], int]] = []
+    with peer.client(dispatcher=kept.append) as client:
+        peer.attach(client)
+        seen: list[object] = []
+        client.on(Alert, seen.append)
+        peer.send(peer.signaling(1, {"type": "alert"}))
+        wait_until(lambda: kept)
+        peer.drop()
+    assert kept[0]() == 0
+    assert seen == []
+
+
+def test_manual_dispatcher(peer: Peer) -> None:
+    with peer.client(dispatcher=eps.ManualDispatcher()) as client:
+        peer.attach(client)
+        seen: list[str] = []
+        client.on(Alert, lambda event: seen.append(threading.current_thread().name))
+        assert client.process_events(0.01) == 0
+        peer.send(peer.signaling(1, {"type": "alert"}))
+        count = 0
+        while count < 2:  # the message, and the start of its call
+            count += client.process_events(PATIENCE)
+        assert seen == ["MainThread"]
+        peer.drop()
+
+
+def test_manual_dispatcher_lets_ctrl_c_through(peer: Peer) -> None:
+    with peer.client(dispatcher=eps.ManualDispatcher()) as client:
+        peer.attach(client)
+        seen: list[object] = []
+
+        def interrupted(event: object) -> None:
+            raise KeyboardInterrupt
+
+        client.on(Alert, interrupted)
+        client.on(Alert, seen.append)
+        peer.send(peer.signaling(1, {"type": "alert"}))
+        with pytest.raises(KeyboardInterrupt):
+            while True:
+                client.process_events(PATIENCE)
+        assert len(seen) == 1  # the others came first
+        peer.drop()
+
+
+def test_run_forever_runs_the_callbacks_of_a_manual_dispatcher(peer: Peer) -> None:
+    with peer.client(dispatcher=eps.ManualDispatcher()) as client:
+        peer.attach(client)
+        client.on(Alert, lambda event: client.close())
+        peer.send(peer.signaling(1, {"type": "alert"}))
+        client.run_forever()
+        assert not client.connected
+
+
+def test_process_events_needs_a_manual_dispatcher(peer_client: eps.Client) -> None:
+    with pytest.raises(eps.UsageError, match="ManualDispatcher"):
+        peer_client.process_events()
+
+
+def test_nobody_listens_nothing_is_queued(peer: Peer, peer_client: eps.Client, caplog: pytest.LogCaptureFixture) -> None:
+    peer.attach(peer_client)
+    with caplog.at_level(logging.DEBUG, "epsignal_sync.callbacks"):
+        for number in range(10):
+            peer.send(peer.signaling(number, {"type": "setup", "fty": [{"type": "name_identification"}]}))
+        wait_until(lambda: peer_client.stats.forwarded == 10)
+        assert peer_client._callbacks.idle
+    late: list[object] = []
+    peer_client.on(NameIdentification, late.append)
+    assert late == []

@@ -1,0 +1,132 @@
+"""A device: its state, its calls, and sending for it."""
+
+from __future__ import annotations
+
+import pytest
+
+import epsignal_sync as eps
+from epsignal_sync.messages import EP, Alert, Attached, Cause, Detached, NameIdentification, Rel, Setup
+from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
+
+from .conftest import HW1, HW2, PATIENCE, wait_until
+from .peer import Peer
+
+Phones = tuple[SimulatedPhone, SimulatedPhone]
+
+
+def test_attached_and_detached_as_the_phone_registers(client: eps.Client, phones: Phones) -> None:
+    device = client.attach(HW1)
+    device.wait_attached(timeout=PATIENCE)
+    seen: list[type] = []
+    device.on(Attached, lambda event: seen.append(type(event.message)))
+    device.on(Detached, lambda event: seen.append(type(event.message)))
+    phones[0].unregister()
+    wait_until(lambda: not device.attached)
+    phones[0].register()
+    device.wait_attached(timeout=PATIENCE)
+    assert device.attached
+    wait_until(lambda: len(seen) == 2)
+    assert seen == [Detached, Attached]
+
+
+def test_unregistered_phone_is_attached_later(pbx: SimulatedPBX, client: eps.Client) -> None:
+    phone = pbx.add_phone("late", number="29", sip="late", name="Late", registered=False)
+    device = client.attach("late")
+    assert not device.attached
+    with pytest.raises(eps.ReplyTimeout, match="late was not attached"):
+        device.wait_attached(timeout=0.1)
+    phone.register()
+    device.wait_attached(timeout=PATIENCE)
+
+
+def test_result_before_the_answer(peer: Peer, peer_client: eps.Client) -> None:
+    with pytest.raises(eps.ReplyTimeout):
+        peer_client.attach(HW1, timeout=0.05)
+    device, _ = peer_client._intake.device_for(HW1, lambda: pytest.fail("it is there"))
+    with pytest.raises(eps.UsageError, match="has not answered"):
+        _ = device.result
+
+
+def test_calls_from_sync(client: eps.Client, phones: Phones) -> None:
+    call = phones[0].call("23")
+    phones[1].wait("alert", timeout=PATIENCE)
+    phones[1].answer()
+    call.wait("connected", timeout=PATIENCE)
+    device = client.attach(HW2)
+    wait_until(lambda: device.media_calls)
+    (found,) = device.media_calls.values()
+    assert (found.state, found.incoming, found.remote.num) == (eps.CallState.CONNECTED, True, "22")
+    wait_until(lambda: len(device.calls) == 3)  # two more without media since registration
+    assert sorted(call.media for call in device.calls.values()) == [False, False, True]
+
+
+def test_calls_from_signaling(client: eps.Client, phones: Phones) -> None:
+    first, second = client.attach_many([HW1, HW2])
+    first.wait_attached(timeout=PATIENCE)
+    second.wait_attached(timeout=PATIENCE)
+    call = phones[0].call("23")
+    phones[1].wait("alert", timeout=PATIENCE)
+    wait_until(lambda: first.media_calls and second.media_calls)
+    (outgoing,), (incoming,) = first.media_calls.values(), second.media_calls.values()
+    wait_until(lambda: outgoing.state == "alert" and incoming.state == "alert")
+    assert (outgoing.incoming, outgoing.remote.num, outgoing.dialed) == (False, "23", "23")
+    assert (incoming.incoming, str(incoming.remote)) == (True, "Alice Ä (22)")
+    call.hangup()
+    wait_until(lambda: outgoing.ended and incoming.ended)
+    assert not first.media_calls and not second.media_calls
+    assert outgoing.cause is not None and outgoing.cause.text == "Normal call clearing"
+
+
+@pytest.mark.parametrize(
+    ("number", "prepare", "cause"), [("23", "busy", 17), ("23", "reject", 21), ("99", "", 1), ("23", "unregister", 20)]
+)
+def test_failed_calls(client: eps.Client, phones: Phones, number: str, prepare: str, cause: int) -> None:
+    device = client.attach(HW1)
+    device.wait_attached(timeout=PATIENCE)
+    ended: list[eps.CallEnded] = []
+    client.on(eps.CallEnded, ended.append)
+    if prepare == "busy":
+        phones[1].busy = True
+    elif prepare == "unregister":
+        phones[1].unregister()
+    phones[0].call(number)
+    if prepare == "reject":
+        phones[1].wait("alert", timeout=PATIENCE)
+        phones[1].reject()
+    wait_until(lambda: ended)
+    call = ended[0].call
+    assert call is not None and call.cause is not None
+    assert (call.cause.num, call.state, call.connected_at) == (cause, "null", None)
+
+
+def test_send_towards_both_sides(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    device.send(Rel(cau=Cause(num=17)), call=5, to_device=False)
+    assert peer.receive() == {
+        "mt": "Signaling", "api": "EpSignal", "src": peer.src, "call": 5, "sig": {"type": "rel", "cau": {"num": 17}},
+    }
+    device.send(Setup(cg=EP(num="22"), fty=[NameIdentification(name="Jürgen")], complete=True), call=-1, to_device=True)
+    assert peer.receive() == {
+        "mt": "Signaling", "api": "EpSignal", "src": peer.src, "to": True, "call": -1,
+        "sig": {"type": "setup", "cg": {"num": "22"}, "complete": True, "fty": [{"type": "name_identification", "name": "Jürgen"}]},
+    }
+
+
+def test_send_takes_a_call(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    peer.send(peer.signaling(4, {"type": "setup"}))
+    peer.receive()
+    wait_until(lambda: 4 in device.calls)
+    device.send(Alert(), call=device.calls[4], to_device=False)
+    assert peer.receive()["call"] == 4
+
+
+@pytest.mark.parametrize(("signal", "call"), [("alert", 1), (Alert(), "1"), (Alert(), True), (Alert(), None), (None, 1)])
+def test_send_nonsense(peer: Peer, peer_client: eps.Client, signal: object, call: object) -> None:
+    device = peer.attach(peer_client)
+    with pytest.raises(eps.UsageError, match="send\\(\\) takes"):
+        device.send(signal, call=call, to_device=True)  # type: ignore[arg-type]
+
+
+def test_repr(peer: Peer, peer_client: eps.Client) -> None:
+    assert repr(peer.attach(peer_client)) == f"<Device {HW1}: attached, 0 calls>"

@@ -1,0 +1,123 @@
+"""Registering callbacks: on(), Subscription, the decorator, and what is refused."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+import epsignal_sync as eps
+from epsignal_sync.messages import EP, Alert, Facility, NameIdentification, Record, Setup, Signal, Signaling
+
+from .conftest import PATIENCE, wait_until
+from .peer import Peer, frame
+
+
+@pytest.mark.parametrize("kind", [EP, Record, int, "Setup", None, Setup(), eps.UsageError])
+def test_kind_that_cannot_be_registered(peer_client: eps.Client, kind: object) -> None:
+    with pytest.raises(eps.UsageError, match="on\\(\\) takes"):
+        peer_client.on(kind, print)  # type: ignore[call-overload]
+
+
+def test_callback_that_cannot_be_called(peer_client: eps.Client) -> None:
+    with pytest.raises(eps.UsageError, match="cannot be called"):
+        peer_client.on(Setup, 5)  # type: ignore[call-overload]
+
+
+def test_decorator_returns_the_function(peer_client: eps.Client) -> None:
+    def function(event: eps.SignalEvent[Setup]) -> None: ...
+
+    assert peer_client.on(Setup)(function) is function
+
+
+def test_order_of_registration_whatever_the_scope(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    order: list[str] = []
+    done = threading.Event()
+    device.on(Alert, lambda event: order.append("device 1"))
+    peer_client.on(Signal, lambda event: order.append("client 2"))
+    device.on(Signaling, lambda event: order.append("device 3"))
+    peer_client.on(Alert, lambda event: order.append("client 4"))
+    device.on(NameIdentification, lambda event: order.append(f"device 5 {event.facility.name}"))
+    peer_client.on(Facility, lambda event: order.append("client 6"))
+    peer_client.on(Setup, lambda event: order.append("never"))
+    peer_client.on(Alert, lambda event: done.set())
+    fty = [{"type": "name_identification", "name": "A"}, {"type": "new"}, {"type": "name_identification", "name": "B"}]
+    peer.send(peer.signaling(1, {"type": "alert", "fty": fty}))
+    assert done.wait(PATIENCE)
+    assert order == ["device 1", "client 2", "device 3", "client 4", "device 5 A", "device 5 B", "client 6", "client 6", "client 6"]
+
+
+def test_cancel_on_the_callback_thread_is_at_once(peer: Peer, peer_client: eps.Client) -> None:
+    peer.attach(peer_client)
+    order: list[str] = []
+    done = threading.Event()
+    peer_client.on(Alert, lambda event: second.cancel())
+    second = peer_client.on(Alert, lambda event: order.append("second"))
+    peer_client.on(Alert, lambda event: done.set())
+    peer.send(peer.signaling(1, {"type": "alert"}))
+    assert done.wait(PATIENCE)
+    assert order == []
+    assert not second.active and "cancelled" in repr(second)
+    second.cancel()
+
+
+def test_subscription_as_context_manager(peer: Peer, peer_client: eps.Client) -> None:
+    peer.attach(peer_client)
+    count: list[int] = []
+    with peer_client.on(Alert, lambda event: count.append(1)) as subscription:
+        peer.send(peer.signaling(1, {"type": "alert"}))
+        wait_until(lambda: count)
+    assert not subscription.active
+    done = threading.Event()
+    peer_client.on(Alert, lambda event: done.set())
+    peer.send(peer.signaling(1, {"type": "alert"}))
+    assert done.wait(PATIENCE)
+    assert count == [1]
+
+
+def test_callback_registered_in_a_callback_sees_every_later_message(peer: Peer, peer_client: eps.Client) -> None:
+    peer.attach(peer_client)
+    seen: list[int | None] = []
+    done = threading.Event()
+
+    @peer_client.on(Setup)
+    def first(event: eps.SignalEvent[Setup]) -> None:
+        # Long after the others have been received: they are in the queue behind this one.
+        wait_until(lambda: peer_client.stats.received >= received + 20)
+        assert event.device is not None
+        event.device.on(Alert, lambda event: seen.append(event.message.call) or (done.set() if len(seen) == 19 else None))  # type: ignore[attr-defined,func-returns-value]
+
+    received = peer_client.stats.received
+    messages = [peer.signaling(0, {"type": "setup"}), *(peer.signaling(number, {"type": "alert"}) for number in range(1, 20))]
+    peer.sock.sendall(b"".join(frame(message) for message in messages))
+    assert done.wait(PATIENCE)
+    assert seen == list(range(1, 20))
+
+
+def test_on_call_ends_with_the_call(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    seen: list[str] = []
+    done = threading.Event()
+
+    @device.on(Setup)
+    def ringing(event: eps.SignalEvent[Setup]) -> None:
+        call = event.call
+        assert call is not None
+        call.on(Signal, lambda event: seen.append(str(event.signal.wire_name)))
+        call.on(eps.CallEnded, lambda event: seen.append("ended"))
+        call.on(eps.CallStateChanged, lambda event: seen.append(f"{event.previous} > {event.state}"))
+
+    device.on(Alert, lambda event: done.set() if event.call is not None and event.call.id == 2 else None)
+    for message in (
+        peer.signaling(1, {"type": "setup"}),
+        peer.signaling(1, {"type": "conn"}, to=True),
+        peer.signaling(1, {"type": "rel"}),
+        peer.signaling(1, {"type": "alert"}),  # late: not this call's any more
+        peer.signaling(2, {"type": "alert"}),
+    ):
+        peer.send(message)
+    assert done.wait(PATIENCE)
+    assert seen == ["setup", "conn", "setup > connected", "rel", "connected > null", "ended"] or seen == [
+        "conn", "setup > connected", "rel", "connected > null", "ended",
+    ]
