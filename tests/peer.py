@@ -9,6 +9,7 @@ import socket
 import ssl
 import struct
 import threading
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -18,9 +19,9 @@ GUID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 PATIENCE = 20.0
 
 
-def frame(payload: bytes | str | dict[str, Any], opcode: int = 1, *, first: int | None = None) -> bytes:
+def frame(payload: bytes | str | Mapping[str, Any], opcode: int = 1, *, first: int | None = None) -> bytes:
     """Return one server frame; ``first`` replaces the whole first byte."""
-    if isinstance(payload, dict):
+    if isinstance(payload, Mapping):
         payload = json.dumps(payload, ensure_ascii=False, separators=(",", ":"))
     if isinstance(payload, str):
         payload = payload.encode("utf-8", "surrogatepass")

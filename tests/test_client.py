@@ -291,7 +291,7 @@ def test_nothing_is_lost_before_the_caller_has_its_device(peer: Peer, peer_clien
         peer.src = peer.receive()["src"]
         # Any order is taken: here all of it comes in one segment, the answer last.
         head = {"api": "EpSignal", "src": peer.src}
-        messages = [
+        messages: list[dict[str, object]] = [
             {"mt": "Attached", **head},
             {"mt": "Sync", **head, "call": 7, "info": {"channel": -1, "in": True, "state": "alert", "remote": {"num": "99", "dn": "Zoe"}}},
             peer.signaling(8, {"type": "setup", "cd": {"num": "23"}}),

@@ -33,6 +33,12 @@ from .peer import Peer, frame
 Phones = tuple[SimulatedPhone, SimulatedPhone]
 
 
+def hang(hanging: threading.Event, release: threading.Event) -> None:
+    """Be a callback that does not come back."""
+    hanging.set()
+    release.wait(PATIENCE)
+
+
 # ---------------------------------------------------------------- events
 
 
@@ -178,7 +184,7 @@ def test_nothing_is_dropped_while_a_callback_hangs(peer: Peer, peer_client: eps.
     peer.attach(peer_client)
     hanging, release = threading.Event(), threading.Event()
     seen: list[int | None] = []
-    peer_client.on(Setup, lambda event: (hanging.set(), release.wait(PATIENCE)))
+    peer_client.on(Setup, lambda event: hang(hanging, release))
     peer_client.on(Alert, lambda event: seen.append(event.call.id if event.call is not None else None))
     peer.send(peer.signaling(0, {"type": "setup"}))
     assert hanging.wait(PATIENCE)
@@ -283,7 +289,7 @@ def test_close_while_a_callback_hangs(peer: Peer) -> None:
     peer.attach(client)
     hanging, release = threading.Event(), threading.Event()
     late: list[object] = []
-    client.on(Setup, lambda event: (hanging.set(), release.wait(PATIENCE)))
+    client.on(Setup, lambda event: hang(hanging, release))
     client.on(Alert, late.append)
     peer.sock.sendall(frame(peer.signaling(1, {"type": "setup"})) + frame(peer.signaling(1, {"type": "alert"})))
     assert hanging.wait(PATIENCE)

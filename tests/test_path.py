@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import ssl
 import sys
@@ -65,7 +66,7 @@ def assert_forwarded_byte_for_byte(pbx: SimulatedPBX) -> None:
     """See in the simulator's log that everything that went to the app came back as it was, in order."""
     for hw in (HW1, HW2):
         sent = pbx.log.texts("to-app", hw, mt="Signaling")
-        wait_until(lambda hw=hw, sent=sent: len(pbx.log.texts("from-app", hw, mt="Signaling")) >= len(sent))
+        wait_until(functools.partial(lambda hw, count: len(pbx.log.texts("from-app", hw, mt="Signaling")) >= count, hw, len(sent)))
         assert pbx.log.texts("from-app", hw, mt="Signaling") == sent
         assert len(sent) >= 4  # at least setup, alert, conn, rel
 

@@ -53,7 +53,7 @@ def test_cancel_on_the_callback_thread_is_at_once(peer: Peer, peer_client: eps.C
     order: list[str] = []
     done = threading.Event()
     peer_client.on(Alert, lambda event: second.cancel())
-    second = peer_client.on(Alert, lambda event: order.append("second"))
+    second: eps.Subscription = peer_client.on(Alert, lambda event: order.append("second"))
     peer_client.on(Alert, lambda event: done.set())
     peer.send(peer.signaling(1, {"type": "alert"}))
     assert done.wait(PATIENCE)

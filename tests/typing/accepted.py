@@ -1,0 +1,77 @@
+"""Typical code of a user; mypy --strict takes all of it, and knows the types as asserted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import attrs
+from typing_extensions import assert_type
+
+import epsignal_sync as eps
+from epsignal_sync.messages import (
+    EP,
+    Alert,
+    AttachResult,
+    CallState,
+    Cause,
+    Facility,
+    NameIdentification,
+    PbxInfo,
+    Rel,
+    Setup,
+    Signal,
+)
+
+
+def use(client: eps.Client) -> None:
+    phone = client.attach("0090334f1a2b", timeout=10)
+    assert_type(phone, eps.Device)
+    assert_type(phone.result, AttachResult)
+    assert_type(phone.calls, dict[int, eps.Call])
+
+    @phone.on(Setup)
+    def ringing(event: eps.SignalEvent[Setup]) -> None:
+        assert_type(event.signal, Setup)
+        assert_type(event.signal.cg, EP | None)
+        assert_type(event.call, eps.Call | None)
+        assert_type(event.signal.find(NameIdentification), NameIdentification | None)
+
+    assert_type(ringing, Callable[[eps.SignalEvent[Setup]], object])
+
+    def named(event: eps.FacilityEvent[NameIdentification]) -> None:
+        assert_type(event.facility, NameIdentification)
+
+    assert_type(client.on(NameIdentification, named), eps.Subscription)
+    client.on(Alert, lambda event: print(event.signal.inband_info))
+
+    @client.on(PbxInfo)
+    def info(event: eps.MessageEvent[PbxInfo]) -> None:
+        assert_type(event.message, PbxInfo)
+
+    @client.on(eps.CallEnded)
+    def ended(event: eps.CallEnded) -> None:
+        assert_type(event.call, eps.Call | None)
+
+    def any_signal(event: eps.SignalEvent[Signal]) -> None: ...
+
+    def any_facility(event: eps.FacilityEvent[Facility]) -> None: ...
+
+    client.on(Rel, any_signal)  # a callback for the base class does for a subclass
+    client.on(NameIdentification, any_facility)
+    with client.on(eps.ConnectionLost, lambda event: print(event.error)) as subscription:
+        assert_type(subscription, eps.Subscription)
+
+    setup = Setup(cd=EP(num="23"), complete=True, fty=[NameIdentification(name="Alice")])
+    assert_type(attrs.evolve(setup, channel=0), Setup)
+    phone.send(Rel(cau=Cause(num=17)), call=3, to_device=False)
+    for call in phone.calls.values():
+        assert_type(call.state, CallState | str)
+        assert_type(call.remote, eps.Party)
+        assert_type(call.incoming, bool | None)
+        phone.send(Alert(), call=call, to_device=True)
+
+
+def start() -> None:
+    with eps.connect("wss://pbx.example.com", app="phones", password="x", info={"cn": "Test"}) as client:
+        assert_type(client, eps.Client)
+        client.run_forever()
