@@ -1,0 +1,26 @@
+"""A simulated innovaphone PBX with phones, for trying out and testing applications without a real one.
+
+    from epsignal_sync.simulator import SimulatedPBX
+
+    with SimulatedPBX() as pbx:
+        pbx.add_app("phones", password="secret")
+        alice = pbx.add_phone("0090334f1a2b", number="22", sip="alice", name="Alice")
+        bob = pbx.add_phone("0090334f1a2c", number="23", sip="bob", name="Bob", kind="sip")
+        ...                                  # connect the application to pbx.url
+        call = alice.call("23")
+        bob.wait("alert", timeout=5)
+        bob.answer()
+        call.wait("connected", timeout=5)
+
+It speaks the protocol of the public SDK documentation and shares no code with the client. It needs the
+``websockets`` package: ``pip install epsignal-sync[simulator]``.
+"""
+
+from __future__ import annotations
+
+from .call import SimulatedCall
+from .log import LogEntry, MessageLog
+from .pbx import SimulatedApp, SimulatedPBX
+from .phone import SimulatedPhone
+
+__all__ = ["LogEntry", "MessageLog", "SimulatedApp", "SimulatedCall", "SimulatedPBX", "SimulatedPhone"]

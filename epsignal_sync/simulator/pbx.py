@@ -1,0 +1,251 @@
+"""The simulated PBX as its user sees it: life time, app objects, users, phones.
+
+Puts the parts together; knows nothing of frames or of how a call goes.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, TypeVar
+
+from ..deadline import Deadline
+from ..errors import ReplyTimeout, UsageError
+from .actor import Actor
+from .connection import AppConnection
+from .exchange import Exchange
+from .line import Line
+from .log import MessageLog
+from .phone import SimulatedPhone
+from .transport import Transport, Wire
+
+T = TypeVar("T")
+
+CLOSE_TIMEOUT = 2.0
+"""Seconds that close() takes at most."""
+
+UNKNOWN_HW = ("error", "silent", "accepted")
+LOGIN_REFUSAL = ("answer", "close")
+
+
+class SimulatedApp:
+    """An App object of the simulated PBX.
+
+    ``epsignal`` False: the tick at the EpSignal API is missing, so EpSignal messages are not answered, or, with
+    ``answer_unticked``, an Attach is answered with an error.
+    """
+
+    def __init__(self, name: str, password: str, *, epsignal: bool, answer_unticked: bool) -> None:
+        self.name = name
+        self.password = password
+        self.epsignal = epsignal
+        self.answer_unticked = answer_unticked
+
+    def __repr__(self) -> str:
+        return f"<SimulatedApp {self.name!r}>"
+
+
+class SimulatedPBX:
+    """A PBX on a local port, with phones that are driven from Python.
+
+    A context manager: it listens from :meth:`start` to :meth:`close`. All methods may be called from any thread.
+    Unless they say otherwise they block only for a moment, and raise ReplyTimeout after 5 s and ClosedError once the
+    PBX is closed.
+
+    ``port`` 0 picks a free one. ``ssl_context``: a server's context makes it wss. ``setup_timeout``: seconds after
+    which a setup without any answer is given up with cause 102. ``no_answer_timeout``: seconds that a phone rings.
+    ``log_limit``: how many entries :attr:`log` holds at most.
+
+    Two attributes may be set at any time. ``unknown_hw`` says what an Attach to an unknown device gets: "error",
+    "silent" (no answer) or "accepted" (a good answer, but it is never attached). ``login_refusal`` says how a login
+    is refused: "answer" or "close".
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        ssl_context: ssl.SSLContext | None = None,
+        path: str = "/PBX0/APPS/websocket",
+        setup_timeout: float = 10.0,
+        no_answer_timeout: float = 30.0,
+        unknown_hw: str = "error",
+        login_refusal: str = "answer",
+        log_limit: int = 20000,
+    ) -> None:
+        self.log = MessageLog(log_limit)
+        self.unknown_hw = unknown_hw
+        self.login_refusal = login_refusal
+        self._host, self._port, self._path, self._ssl_context = host, port, path, ssl_context
+        self._setup_timeout = setup_timeout
+        self._actor = Actor("simulated-pbx", self.log.notify)
+        self._exchange = Exchange(self._actor, self._find_called, setup_timeout=setup_timeout, no_answer_timeout=no_answer_timeout)
+        self._apps: dict[str, SimulatedApp] = {}
+        self._users: dict[str, str] = {}
+        self._lines: dict[str, Line] = {}
+        self._connections: dict[int, AppConnection] = {}
+        self._numbers = itertools.count(1)
+        self._transport: Transport | None = None
+        self._close_lock = threading.Lock()
+        self._closing = False
+        self._closed = threading.Event()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        choices = {"unknown_hw": UNKNOWN_HW, "login_refusal": LOGIN_REFUSAL}.get(name)
+        if choices is not None and value not in choices:
+            raise UsageError(f"{name} cannot be {value!r}: use one of {', '.join(choices)}")
+        super().__setattr__(name, value)
+
+    def __enter__(self) -> SimulatedPBX:
+        return self.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def start(self) -> SimulatedPBX:
+        """Listen; returns the PBX itself. Raises OSError if the port is taken, UsageError if it was started before."""
+        if self._transport is not None or self._closing:
+            raise UsageError("this SimulatedPBX was started before: make a new one")
+        self._transport = Transport(self._host, self._port, self._path, self._ssl_context, self._serve)
+        self._actor.start()
+        return self
+
+    def close(self) -> None:
+        """Close all connections and end all threads. Idempotent; blocks for at most 2 s."""
+        deadline = Deadline(CLOSE_TIMEOUT)
+        with self._close_lock:
+            first, self._closing = not self._closing, True
+        if not first:
+            self._closed.wait(CLOSE_TIMEOUT)
+            return
+        if self._transport is not None:
+            wires = [connection.wire for connection in list(self._connections.values())]
+            self._transport.close(wires, CLOSE_TIMEOUT - 0.3)
+        self._actor.stop(deadline.remaining() or 0.0)
+        self._closed.set()
+
+    @property
+    def url(self) -> str:
+        """The address for the app, ``ws://`` or ``wss://``. Does not block; UsageError before :meth:`start`."""
+        if self._transport is None:
+            raise UsageError("the simulated PBX has no address yet: use start(), or 'with SimulatedPBX() as pbx'")
+        return f"{'ws' if self._ssl_context is None else 'wss'}://{self._host}:{self._transport.port}{self._path}"
+
+    @property
+    def connections(self) -> int:
+        """How many apps are connected and logged in. Does not block."""
+        return sum(connection.logged_in for connection in list(self._connections.values()))
+
+    def add_app(self, name: str, *, password: str, epsignal: bool = True, answer_unticked: bool = False) -> SimulatedApp:
+        """Add an App object, to which apps log in; see :class:`SimulatedApp`. An older one of that name is replaced."""
+        app = SimulatedApp(name, password, epsignal=epsignal, answer_unticked=answer_unticked)
+        self._actor.run(lambda: self._apps.update({name: app}))
+        return app
+
+    def add_user(self, name: str, *, password: str) -> None:
+        """Let a user log in, who may attach the phones whose ``sip`` is this name."""
+        self._actor.run(lambda: self._users.update({name: password}))
+
+    def add_phone(
+        self, hw: str, *, number: str, sip: str, name: str = "", kind: str = "h323", registered: bool = True
+    ) -> SimulatedPhone:
+        """Add a phone and register it, unless ``registered`` is False.
+
+        ``name`` is the display name (default: ``sip``); ``kind`` "h323" or "sip" decides how it is told that a call is
+        over. Raises UsageError for a kind, hardware id or number that cannot be.
+        """
+        if kind not in ("h323", "sip"):
+            raise UsageError(f"a phone cannot be of kind {kind!r}: use 'h323' or 'sip'")
+        phone = self._actor.run(lambda: self._add_phone(hw, number=number, sip=sip, name=name or sip, kind=kind))
+        if registered:
+            phone.register()
+        return phone
+
+    def drop_connections(self) -> None:
+        """Cut the connections of all apps, without a close frame; blocks until they are gone, ReplyTimeout after 5 s."""
+        if self._transport is None:
+            return
+        connections = list(self._connections.values())
+        self._transport.drop()
+        if not self.log.wait(lambda: all(connection.gone for connection in connections), 5.0):
+            raise ReplyTimeout("the connections were cut, but were not gone within 5 s: is the machine overloaded?")
+
+    def wait_for(self, predicate: Callable[[MessageLog], T | None], *, timeout: float = 5.0) -> T:
+        """Wait until ``predicate(pbx.log)`` is true, and return its result.
+
+        It is called on this thread, without a lock, now and after each change of anything in the PBX: it may look at
+        phones and calls too. Blocks for at most ``timeout`` seconds, then raises ReplyTimeout.
+        """
+        found = self.log.wait(lambda: predicate(self.log), timeout)
+        if not found:
+            newest = self.log.entries()[-3:]
+            raise ReplyTimeout(f"what was waited for did not happen within {timeout:g} s; the newest entries of pbx.log: {newest}")
+        return found
+
+    def find_app(self, name: str) -> SimulatedApp | None:
+        """Return an App object or None; the simulator's own."""
+        return self._apps.get(name)
+
+    def find_password(self, user: str) -> str | None:
+        """Return a user's password or None; the simulator's own."""
+        return self._users.get(user)
+
+    def line_for(self, hw: Any) -> Line | None:
+        """Return the line of a device or None; the simulator's own."""
+        return self._lines.get(hw) if isinstance(hw, str) else None
+
+    def new_line(self, hw: str) -> Line:
+        """Add the line of a device; the simulator's own."""
+        line = Line(hw, self._actor, self.log, rest=self._setup_timeout)
+        line.to_pbx = lambda call, sig: self._exchange.receive(line, call, sig)
+        self._lines[hw] = line
+        return line
+
+    def _add_phone(self, hw: str, *, number: str, sip: str, name: str, kind: str) -> SimulatedPhone:
+        line = self._lines.get(hw)
+        if line is not None and line.phone is not None:
+            raise UsageError(f"there is a phone {hw} already: each has a hardware id of its own")
+        if any(other.phone is not None and other.phone.number == number for other in self._lines.values()):
+            raise UsageError(f"there is a phone with number {number} already: each has a number of its own")
+        return SimulatedPhone(
+            line or self.new_line(hw), self._actor, self.log, number=number, sip=sip, name=name, kind=kind,
+            setup_timeout=self._setup_timeout, registration_changed=self._registration_changed,
+        )  # fmt: skip
+
+    def _registration_changed(self, phone: SimulatedPhone) -> None:
+        line = self._lines[phone.hw]
+        if not phone.registered:
+            self._exchange.unregistered(line)
+        if line.attachment is not None:
+            if phone.registered:
+                line.attachment.connection.tell_attached(line.attachment)
+            else:
+                line.attachment.send("Detached")
+
+    def _find_called(self, called: Any) -> Line | None:
+        if not isinstance(called, dict):
+            return None
+        number, sip = called.get("num"), called.get("sip")
+        lines = [(line, line.phone) for line in self._lines.values() if line.phone is not None]
+        matching = [line for line, phone in lines if (number and phone.number == number) or (not number and sip and phone.sip == sip)]
+        return next((line for line in matching if line.registered), matching[0] if matching else None)
+
+    def _serve(self, wire: Wire) -> None:
+        """Run one app's connection, on its own thread."""
+        connection = AppConnection(self, wire, next(self._numbers))
+        self._connections[connection.number] = connection
+        try:
+            while True:
+                text = wire.receive()
+                if text is None:
+                    break
+                self._actor.post(functools.partial(connection.receive, text, time.monotonic()))
+        finally:
+            self._actor.post(connection.end)
+            self._connections.pop(connection.number, None)

@@ -1,0 +1,252 @@
+"""A simulated phone: what a person does with it, and how it behaves on its signaling line.
+
+Knows only its own line; whether an app or the PBX is at the other end makes no difference to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from ..errors import DetachedError, ReplyTimeout, UsageError
+from . import signals
+from .actor import Actor
+from .call import SimulatedCall, check_states
+from .line import Line
+from .log import MessageLog
+from .signals import Signal
+
+T = TypeVar("T")
+
+STANDING = ("presence_subscribe", "dialog_info_subscribe")
+"""The facilities of the no-media calls that a phone keeps open while it is registered."""
+
+
+class SimulatedPhone:
+    """A phone at the simulated PBX, driven from Python; made by :meth:`SimulatedPBX.add_phone`.
+
+    It rings by itself when a call comes in. All methods may be called from any thread; except for :meth:`wait` they
+    block only for the moment that the simulated PBX needs (ReplyTimeout after 5 s, ClosedError when it is closed).
+    Set ``busy`` to True to have it refuse every call with cause 17; otherwise it takes any number of calls.
+    """
+
+    def __init__(
+        self, line: Line, actor: Actor, log: MessageLog, *, number: str, sip: str, name: str, kind: str, setup_timeout: float,
+        registration_changed: Callable[[SimulatedPhone], None],
+    ) -> None:  # fmt: skip
+        self.hw = line.hw
+        self.number = number
+        self.sip = sip
+        self.name = name
+        self.kind = kind
+        self.busy = False
+        self.registered = False
+        self._line = line
+        self._actor = actor
+        self._log = log
+        self._setup_timeout = setup_timeout
+        self._registration_changed = registration_changed
+        self._changes: tuple[tuple[int, SimulatedCall, str], ...] = ()
+        self._last: SimulatedCall | None = None
+        self._setups = self._alerts = self._media = 0
+        line.phone = self
+        line.to_phone = self._receive
+
+    def __repr__(self) -> str:
+        return f"<SimulatedPhone {self.hw} {self.number} {self.name!r}{'' if self.registered else ', not registered'}>"
+
+    @property
+    def calls(self) -> list[SimulatedCall]:
+        """The telephone calls that are not over, oldest first; without the no-media calls. Does not block."""
+        return [call for call in list(self._line.calls.values()) if call.channel != 0]
+
+    @property
+    def standing_calls(self) -> list[SimulatedCall]:
+        """The no-media calls that the phone keeps open. Does not block."""
+        return [call for call in list(self._line.calls.values()) if call.channel == 0]
+
+    @property
+    def call_now(self) -> SimulatedCall | None:
+        """The newest telephone call that is not over, or None. Does not block."""
+        calls = self.calls
+        return calls[-1] if calls else None
+
+    def register(self) -> None:
+        """Register the phone: attached apps get Attached, and the phone opens its no-media calls."""
+        self._actor.run(self._register)
+
+    def unregister(self) -> None:
+        """Take the phone off the PBX: its calls end without a word from it, attached apps get Detached."""
+        self._actor.run(self._unregister)
+
+    def call(self, number: str) -> SimulatedCall:
+        """Dial a number and return the new call; raises DetachedError while the phone is not registered."""
+        return self._actor.run(lambda: self._dial(number))
+
+    def answer(self, call: SimulatedCall | None = None) -> None:
+        """Answer the newest ringing call, or the one given; raises UsageError if there is none."""
+        self._actor.run(lambda: self._answer(self._ringing(call, "answer")))
+
+    def reject(self, cause: int = signals.CALL_REJECTED) -> None:
+        """Refuse the newest ringing call; raises UsageError if there is none."""
+        self._actor.run(lambda: self._send(self._ringing(None, "reject"), signals.rel(cause)))
+
+    def hangup(self, cause: int = signals.NORMAL_CLEARING, call: SimulatedCall | None = None) -> None:
+        """End the newest call, or the one given (which may be over); raises UsageError if there is none."""
+        self._actor.run(lambda: self._hang_up(cause, call))
+
+    def send(self, call: SimulatedCall, sig: dict[str, Any]) -> None:
+        """Send any signal that neither starts nor ends a call; raises UsageError for another one or an ended call."""
+        if sig.get("type") in ("setup", "disc", "rel"):
+            raise UsageError(f"a phone does not send a {sig.get('type')} this way: use call() or hangup()")
+
+        def send() -> None:
+            if call.ended:
+                raise UsageError(f"call {call.id} of {self.hw} is over: nothing can be sent in it")
+            self._send(call, dict(sig))
+
+        self._actor.run(send)
+
+    def wait(self, state: str, *, timeout: float = 5.0) -> SimulatedCall:
+        """Wait until a telephone call of this phone reaches the state, and return the call.
+
+        A call that is not over and has been in that state counts, and so does, for the states after a call, the last
+        one. Blocks for at most ``timeout`` seconds, then raises ReplyTimeout; UsageError for an unknown state.
+        :meth:`SimulatedCall.wait` waits for one certain call.
+        """
+        check_states((state,))
+        before = self._changes[-1][0] if self._changes else 0
+
+        def look() -> SimulatedCall | None:
+            # The changes are read last: a call that ends between the two is found there.
+            for call in reversed(self.calls):
+                if state in call.reached:
+                    return call
+            last = self._last
+            if last is not None and last.ended and state in last.reached and state in ("null", "disconnected", "disconnecting"):
+                return last
+            return next((call for count, call, reached in self._changes if count > before and reached == state), None)
+
+        found = self.wait_until(look, timeout)
+        if found is None:
+            now = ", ".join(f"call {call.id} is {call.state}" for call in self.calls) or "it has no call"
+            raise ReplyTimeout(f"{self!r} had no call that reached {state} within {timeout:g} s: {now}; see pbx.log for what was said")
+        return found
+
+    def wait_until(self, look: Callable[[], T | None], timeout: float | None) -> T | None:
+        """Return the first true result of ``look``, which runs on the calling thread after each change, or None."""
+        return self._log.wait(look, timeout)
+
+    def state_changed(self, call: SimulatedCall, state: str) -> None:
+        """Take note that a call reached a state; on the actor thread."""
+        if call.channel != 0:
+            self._last = call
+            count = self._changes[-1][0] + 1 if self._changes else 1
+            # A new tuple each time: other threads read it without a lock.
+            self._changes = (*self._changes[-99:], (count, call, state))
+
+    def _register(self) -> None:
+        if self.registered:
+            return
+        self.registered = True
+        self._registration_changed(self)
+        for facility in STANDING:
+            sig = signals.standing_setup(number=self.number, sip=self.sip, facility=facility)
+            self._start(sig, remote={"sip": self.sip})
+
+    def _unregister(self) -> None:
+        if not self.registered:
+            return
+        self.registered = False
+        for call in list(self._line.calls.values()):
+            self._end(call, signals.rel(None))
+        self._registration_changed(self)
+
+    def _dial(self, number: str) -> SimulatedCall:
+        if not self.registered:
+            raise DetachedError(f"phone {self.hw} is not registered, so it cannot call {number}: use register() first")
+        channels = signals.offer(*self._media_seed(), source=self._source())
+        sig = signals.setup(number=self.number, sip=self.sip, name=self.name, called=number, channels=channels)
+        self._setups += 1
+        if self._setups % 2 == 0:
+            sig = signals.with_surprises(sig)
+        return self._start(sig, remote={"num": number})
+
+    def _start(self, sig: Signal, *, remote: dict[str, Any]) -> SimulatedCall:
+        call = SimulatedCall(self, self._line.new_id(), incoming=False, channel=sig["channel"], remote=remote)
+        self._line.calls[call.id] = call
+        call.timer = self._actor.later(self._setup_timeout, lambda: self._give_up(call))
+        self._send(call, sig)
+        return call
+
+    def _give_up(self, call: SimulatedCall) -> None:
+        self._send(call, signals.rel(signals.RECOVERY_ON_TIMER_EXPIRY))
+
+    def _answer(self, call: SimulatedCall) -> None:
+        sig: Signal = {"type": "conn", "channel": call.channel}
+        channels = signals.answer(call.offer, *self._media_seed(), source=self._source())
+        if channels is not None:
+            sig.update(channels_cmd="SELECT", channels=channels)
+        self._send(call, sig)
+
+    def _ringing(self, call: SimulatedCall | None, verb: str) -> SimulatedCall:
+        for each in reversed(self.calls):
+            if each.incoming and each.state == "alert" and (call is None or call is each):
+                return each
+        raise UsageError(f"{self!r} has no ringing call to {verb}: use wait('alert') first")
+
+    def _hang_up(self, cause: int, call: SimulatedCall | None) -> None:
+        call = call or self.call_now
+        if call is None:
+            raise UsageError(f"{self!r} has no call to hang up")
+        if not call.ended:
+            self._send(call, signals.rel(cause))
+
+    def _send(self, call: SimulatedCall, sig: Signal) -> None:
+        self._line.from_phone(call.id, sig)
+        if sig["type"] == "rel":
+            self._end(call, sig)
+        else:
+            call.apply(sig, to_device=False)
+
+    def _end(self, call: SimulatedCall, sig: Signal, *, to_device: bool = False) -> None:
+        if call.timer is not None:
+            call.timer.cancel()
+        self._line.calls.pop(call.id, None)
+        call.apply(sig, to_device=to_device)
+
+    def _receive(self, id: Any, sig: Signal) -> None:
+        call = self._line.call(id)
+        kind = sig.get("type")
+        if call is None:
+            if kind == "setup" and self._line.leg(id) is not None:
+                self._ring(id, sig)
+            elif kind != "rel":
+                self._line.from_phone(id, signals.rel(signals.INVALID_CALL_REFERENCE))
+        elif kind == "rel":
+            self._end(call, sig, to_device=True)
+        elif kind != "setup":
+            call.apply(sig, to_device=True)
+            if kind == "disc":
+                self._send(call, signals.rel(signals.NORMAL_CLEARING))
+
+    def _ring(self, id: int, sig: Signal) -> None:
+        calling = sig.get("cg")
+        remote = {key: calling[key] for key in ("num", "sip") if key in calling} if isinstance(calling, dict) else {}
+        call = SimulatedCall(self, id, incoming=True, channel=sig.get("channel"), remote=remote)
+        call.offer = sig.get("channels")
+        self._line.calls[id] = call
+        call.apply(sig, to_device=True)
+        if self.busy:
+            self._send(call, signals.rel(signals.USER_BUSY))
+            return
+        self._alerts += 1
+        alert: Signal = {"type": "alert", "channel": call.channel}
+        self._send(call, signals.with_surprises(alert) if self._alerts % 2 == 0 else alert)
+
+    def _media_seed(self) -> tuple[str, int]:
+        self._media += 1
+        return f"{self.hw}/{self._media}", 16384 + self._media % 16000 * 2
+
+    def _source(self) -> str:
+        return "SIP" if self.kind == "sip" else "LOCAL"
