@@ -35,6 +35,8 @@ CLOSE_TIME = 1.8
 """Seconds that close() takes at the most, as long as the machine lets it."""
 DRAIN_TIME = 0.5
 """Seconds of that in which callbacks for what came before may still run."""
+GRACE = 5.0
+"""Seconds beyond its time-out after which connect() gives up on the link thread."""
 MEBIBYTE = 1024 * 1024
 
 
@@ -154,8 +156,9 @@ class Client(EventSource):
             link.start()
         up = self._intake.up
         try:
-            # The link thread keeps the time; it ends the wait in every case.
-            up.wait(Deadline(None), "")
+            # The link thread keeps the time; this is for the case that it cannot.
+            grace = None if self._settings.timeout is None else self._settings.timeout + GRACE
+            up.wait(Deadline(grace), f"connecting to {self._settings.endpoint.address} did not end in {grace} s: is the machine overloaded?")
         except BaseException:
             self.close()
             raise

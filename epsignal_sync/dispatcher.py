@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 
@@ -50,7 +49,7 @@ class ManualDispatcher:
         while True:
             remaining = deadline.remaining(WAKE_INTERVAL)
             try:
-                return self._waiting.get(timeout=remaining) () if remaining else self._waiting.get_nowait()()
+                return self._waiting.get(timeout=remaining)() if remaining else self._waiting.get_nowait()()
             except queue.Empty:
                 if deadline.expired:
                     return 0
@@ -134,12 +133,12 @@ class CallbackThread:
             self._running = True
         count = 0
         try:
-            while self._jobs and not self._closed and not deadline.expired:
+            while self._jobs and not deadline.expired:  # close() empties the queue
                 job = self._jobs.popleft()
                 count += 1
                 job()
         except IndexError:
-            pass  # close() has cleared the queue meanwhile
+            pass  # close() was quicker
         finally:
             self._running = False
         return count
@@ -156,7 +155,6 @@ class CallbackThread:
             with self._jobs_lock:
                 if not self._closing:
                     self._jobs_lock.wait(RETRY_INTERVAL)
-            time.sleep(0)
             return
         self._dispatcher_failed = False
         while not self._handed_back.wait(WAKE_INTERVAL):

@@ -304,9 +304,11 @@ def test_close_lets_callbacks_of_what_came_before_run(peer: Peer) -> None:
     client = peer.client()
     peer.attach(client)
     seen: list[object] = []
+    client.on(Setup, lambda event: wait_until(lambda: not client.connected))  # until close() has begun
     client.on(Alert, seen.append)
+    peer.send(peer.signaling(0, {"type": "setup"}))
     peer.sock.sendall(b"".join(frame(peer.signaling(number, {"type": "alert"})) for number in range(100)))
-    wait_until(lambda: client.stats.forwarded == 100)
+    wait_until(lambda: client.stats.forwarded == 101)
     client.close()
     assert len(seen) == 100
 
