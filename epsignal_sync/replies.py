@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+
 from .deadline import Deadline
 from .errors import EpSignalError, ReplyTimeout
 from .relay.inbox import WAKE_INTERVAL
@@ -13,18 +14,21 @@ class Reply:
     """One thing that will come or fail; the first :meth:`settle` or :meth:`fail` counts. Many threads may wait."""
 
     def __init__(self) -> None:
+        self._reply_lock = threading.Lock()
         self._done = threading.Event()
         self._error: Callable[[], EpSignalError] | None = None
 
     def settle(self) -> None:
         """Let every waiter go on. Does not block."""
-        self._done.set()
+        with self._reply_lock:
+            self._done.set()
 
     def fail(self, error: Callable[[], EpSignalError]) -> None:
         """Raise an error in every waiter: a new one for each, made by ``error``. Does not block."""
-        if not self._done.is_set():
-            self._error = error
-            self._done.set()
+        with self._reply_lock:
+            if not self._done.is_set():
+                self._error = error
+                self._done.set()
 
     @property
     def done(self) -> bool:

@@ -55,7 +55,8 @@ from .signals import (
 __all__ = [
     "CAUSE_TEXTS", "EP", "Alert", "AppChallenge", "AppChallengeResult", "AppInfo", "AppInfoResult", "AppLogin", "AppLoginResult",
     "Attach", "AttachResult", "Attached", "CallProc", "CallState", "Cause", "Channels", "ChannelsCmd", "CheckBuild",
-    "CheckBuildResult", "Coder", "Conn", "Detached", "Disc", "EpSignalMessage", "Facility", "FacilitySignal", "Ice", "IceCandidate", "Info", "InfoSignal", "KeepAlive",
+    "CheckBuildResult", "Coder", "Conn", "Detached", "Disc", "EpSignalMessage", "Facility", "FacilitySignal", "Ice", "IceCandidate",
+    "Info", "InfoSignal", "KeepAlive",
     "MediaChannel", "MediaSource", "Message", "NameIdentification",
     "PbxInfo", "Progress", "Record", "Rel", "Remote", "Setup", "SetupAck", "SetupRole",
     "Signal", "Signaling", "SrtpKey", "Sync", "UnknownFacility",

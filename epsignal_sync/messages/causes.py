@@ -77,8 +77,8 @@ CAUSE_TEXTS: dict[int, str] = {
 
 
 def cause_text(num: object) -> str:
-    """Return the Q.850 name of a cause value; ``cause 99`` style for one without a name, "" for None."""
-    if num is None:
-        return ""
-    text = CAUSE_TEXTS.get(num) if isinstance(num, int) else None
-    return text or f"cause {num}"
+    """Return the Q.850 name of a cause value; ``cause 99`` style for one without a name, "" for what is no number or text."""
+    if type(num) is int and num in CAUSE_TEXTS:
+        return CAUSE_TEXTS[num]
+    # Spec: any JSON value may come as a cause value; an object or a list is not text for anybody to read.
+    return f"cause {num}" if isinstance(num, (int, float, str)) and not isinstance(num, bool) else ""

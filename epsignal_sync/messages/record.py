@@ -87,8 +87,8 @@ class Record:
         for one in wire_fields(type(self)):
             value = getattr(self, one.name)
             if value is not None and not accepts(one.type, value):
-                shown = MASK if one.secret else repr(masked(value))[:80]
-                raise UsageError(f"{type(self).__name__}.{one.name} cannot be {shown}: it takes {describe(one.type)}")
+                text = MASK if one.secret else shown(value)[:80]
+                raise UsageError(f"{type(self).__name__}.{one.name} cannot be {text}: it takes {describe(one.type)}")
 
     if not TYPE_CHECKING:  # a type checker must still refuse misspelt attributes
 
@@ -106,7 +106,7 @@ class Record:
         for one in wire_fields(type(self)):
             value = getattr(self, one.name)
             if value is not None:
-                parts.append(f"{one.name}={MASK if one.secret else repr(masked(value))}")
+                parts.append(f"{one.name}={MASK if one.secret else shown(value)}")
         return f"{type(self).__name__}({', '.join(parts)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -145,9 +145,18 @@ def masked(value: Any) -> Any:
     """Return a JSON value with what may be a secret masked, for showing it."""
     if isinstance(value, Mapping):
         return {key: MASK if key in SECRET_KEYS else masked(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [masked(inner) for inner in value]
+    if isinstance(value, (list, tuple)):
+        inside = [masked(inner) for inner in value]
+        return tuple(inside) if isinstance(value, tuple) else inside
     return value
+
+
+def shown(value: Any) -> str:
+    """Return the repr of a value with what may be a secret masked. Never raises for what was received."""
+    try:
+        return repr(masked(value))
+    except RecursionError:
+        return "<nested too deeply to be shown>"
 
 
 def source(record: Record) -> JSONObject:

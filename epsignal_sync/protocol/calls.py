@@ -94,6 +94,9 @@ class CallTable:
         if record is None:
             return self._first_seen(call_id, to_device, kind, sig, now)
         _note_cause(record, sig)
+        if to_device:
+            # What comes towards the device names the other party, alert and conn of an outgoing call included.
+            record.name = _display_name(sig) or record.name
         if kind == "info" and to_device == bool(record.incoming):
             record.dialed += _text_of(_object(sig, "cd"), "num") or ""
         return _advance(record, _new_state(kind, to_device, sig), Change(call=record), now)
@@ -109,7 +112,7 @@ class CallTable:
             change = Change(call=record, started=True)
         channel, incoming, state, remote = info.get("channel"), info.get("in"), info.get("state"), _object(info, "remote")
         if type(channel) is int:
-            record.media = channel != 0
+            record.media = _has_media(channel)
         if isinstance(incoming, bool):
             record.incoming = incoming
         record.num = _text_of(remote, "num") or record.num
@@ -126,7 +129,7 @@ class CallTable:
         if old is not None:
             # Spec: a setup on a live id ends the old call and starts a new one.
             self._end(old, now)
-        record = CallRecord(call_id, now, incoming=to_device, media=sig.get("channel") != 0)
+        record = CallRecord(call_id, now, incoming=to_device, media=_has_media(sig.get("channel")))
         self.live[call_id] = record
         self._ended.pop(call_id, None)
         remote = _object(sig, "cg" if to_device else "cd")
@@ -140,8 +143,7 @@ class CallTable:
         if kind == "disc" or call_id in self._recent(now):
             return Change()
         record = self.live[call_id] = CallRecord(call_id, now, incoming=not to_device if kind in _ANSWERS else None)
-        if "channel" in sig:
-            record.media = sig["channel"] != 0
+        record.media = _has_media(sig.get("channel"))
         _note_cause(record, sig)
         return _advance(record, _new_state(kind, to_device, sig), Change(call=record, started=True), now)
 
@@ -190,6 +192,11 @@ def _note_cause(record: CallRecord, sig: dict[str, Any]) -> None:
     # Spec: the first cause counts; a disc with 17 is usually followed by a rel with 16.
     if record.cause is None and isinstance(sig.get("cau"), dict):
         record.cause = sig["cau"]
+
+
+def _has_media(channel: Any) -> bool:
+    # Only the number 0 says "no media": false and 0.0 equal it in Python, but are values that do not fit.
+    return type(channel) is not int or channel != 0
 
 
 def _object(data: dict[str, Any], key: str) -> dict[str, Any]:

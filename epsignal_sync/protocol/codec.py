@@ -45,19 +45,26 @@ def loads(text: bytes) -> Any:
             return orjson.loads(text)
         except ValueError:
             pass  # lone surrogates, NaN: json reads more than orjson does
-    return _json_loads(text)
+    return _json_loads(text, _rough_integer)
 
 
 def loads_exact(text: bytes) -> Any:
     """Return the JSON value of a text with every integer as it stands. Raises ValueError like :func:`loads`."""
     if orjson is None or _UNCERTAIN_NUMBER.search(text):
-        return _json_loads(text)
+        return _json_loads(text, int)
     return loads(text)
 
 
-def _json_loads(text: bytes) -> Any:
+def _rough_integer(digits: str) -> int | float:
     try:
-        return json.loads(text.decode("utf-8"))
+        return int(digits)
+    except ValueError:  # more digits than Python converts: no reason to keep the message from the phone
+        return float(digits)
+
+
+def _json_loads(text: bytes, parse_integer: Callable[[str], int | float]) -> Any:
+    try:
+        return json.loads(text.decode("utf-8"), parse_int=parse_integer)
     except RecursionError:
         raise ValueError("nested too deep") from None
 

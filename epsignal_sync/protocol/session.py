@@ -12,6 +12,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ..messages import AppChallenge, AppLogin, Attach, KeepAlive
+from ..messages.record import shown
 from .codec import dumps, encode
 from .digest import login_digest
 
@@ -25,7 +26,7 @@ class Credentials:
     domain: str = ""
     guid: str = ""
     dn: str = ""
-    info: Mapping[str, Any] | None = None
+    info: Mapping[str, Any] | None = field(default=None, repr=shown)
     password: str = field(repr=False)
 
     def describe(self) -> str:
@@ -128,7 +129,8 @@ class Session:
         if data.get("ok") is True:
             self.state = LoginState.READY
             return [self._attach_text(one) for one in self._attachments.values()]
-        reasons = [str(data[key]) for key in ("errorText", "error") if data.get(key) not in (None, "")]
+        given = [data[key] for key in ("errorText", "error") if data.get(key) not in (None, "")]
+        reasons = [reason if isinstance(reason, str) else shown(reason) for reason in given]
         return self._refuse(f"the PBX says: {', '.join(reasons)[:200]}" if reasons else "the PBX gave no reason")
 
     def _refuse(self, refusal: str) -> list[str]:

@@ -6,6 +6,8 @@ import socket
 import ssl
 
 READ_SIZE = 64 * 1024
+RECORD_SIZE = 16 * 1024
+"""Bytes of plaintext in one TLS record (RFC 8446, section 5.1)."""
 
 
 class Transport:
@@ -21,6 +23,7 @@ class Transport:
         self.send_wants_read = False
         self.has_more = False
         self._tls = isinstance(sock, ssl.SSLSocket)
+        self._broken: OSError | None = None
 
     def receive(self) -> bytes | None:
         """Return the bytes that are there, at most about 64 KiB; None: none now; b"": the peer has ended.
@@ -32,6 +35,8 @@ class Transport:
                 return self.sock.recv(READ_SIZE)
             except (BlockingIOError, InterruptedError):
                 return None
+        if self._broken is not None:
+            raise self._broken
         self.receive_wants_write = self.has_more = False
         parts: list[bytes] = []
         size = 0
@@ -43,10 +48,11 @@ class Transport:
             except ssl.SSLWantWriteError:
                 self.receive_wants_write = True
                 break
-            except OSError:
+            except OSError as error:
                 if not parts:
                     raise
-                self.has_more = True  # the error comes again, after what was read before it
+                # What was read before it comes first. OpenSSL says it only once: the next read would look like an end.
+                self._broken, self.has_more = error, True
                 break
             if not part:
                 self.has_more = bool(parts)
@@ -60,10 +66,16 @@ class Transport:
     def send(self, chunk: memoryview) -> int:
         """Write what fits and return how many bytes that was, 0 for none now. Raises OSError. Does not block."""
         self.send_wants_read = False
+        sent = 0
         try:
-            return self.sock.send(chunk)
+            if not self._tls:
+                return self.sock.send(chunk)
+            # Record by record: one call with all of it would report nothing until the last byte fits, and a peer that
+            # reads slowly would look like one that has stopped reading.
+            while sent < len(chunk):
+                sent += self.sock.send(chunk[sent : sent + RECORD_SIZE])
         except (BlockingIOError, InterruptedError, ssl.SSLWantWriteError):
-            return 0
+            pass
         except ssl.SSLWantReadError:
             self.send_wants_read = True
-            return 0
+        return sent
