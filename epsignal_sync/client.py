@@ -29,7 +29,7 @@ from .relay.deliveries import Received
 from .relay.endpoint import TLSSettings, parse_url
 from .relay.inbox import WAKE_INTERVAL
 from .relay.link import Link, LinkSettings
-from .replies import Replies, Reply
+from .replies import Replies
 
 CLOSE_TIME = 1.8
 """Seconds that close() takes at the most, as long as the machine lets it."""
@@ -158,7 +158,7 @@ class Client(EventSource):
         try:
             # The link thread keeps the time; this is for the case that it cannot.
             grace = None if self._settings.timeout is None else self._settings.timeout + GRACE
-            up.wait(Deadline(grace), f"connecting to {self._settings.endpoint.address} did not end in {grace} s: is the machine overloaded?")
+            up.wait(Deadline(grace), f"connecting to {self._settings.endpoint.address} did not end in {grace} s: is the machine busy?")
         except BaseException:
             self.close()
             raise

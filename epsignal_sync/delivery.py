@@ -14,8 +14,8 @@ from .device import Device
 from .dispatcher import CallbackThread, Job
 from .events import CallbackFailed, CallEnded, Event, FacilityEvent, MessageEvent, ReceivedEvent, SignalEvent
 from .messages import Facility, Message, Signal, Signaling
-from .protocol.codec import decode
 from .protocol.calls import CallRecord
+from .protocol.codec import decode
 from .registry import EventSource, Subscription, in_order
 from .relay.deliveries import Received
 
@@ -96,7 +96,7 @@ def _matching(
 def _run_event(event: Event) -> None:
     scopes: tuple[EventSource | None, ...] = (event.client, event.device, event.call)
     _call_back(event.client, [(one, event) for one in in_order(scopes) if isinstance(event, one.kind)])
-    if isinstance(event, CallEnded) and event.call is not None:
+    if isinstance(event, CallEnded):
         event.call._drop_callbacks()
 
 

@@ -147,7 +147,17 @@ class ConnectionLost(Event):
 
 
 @frozen(kw_only=True)
-class CallStarted(Event):
+class CallEvent(Event):
+    """Base of what happens to a call."""
+
+    device: Device
+    """The device whose call it is."""
+    call: Call
+    """The call."""
+
+
+@frozen(kw_only=True)
+class CallStarted(CallEvent):
     """A call began, or was first heard of."""
 
     state: CallState | str
@@ -155,7 +165,7 @@ class CallStarted(Event):
 
 
 @frozen(kw_only=True)
-class CallStateChanged(Event):
+class CallStateChanged(CallEvent):
     """A call changed its state."""
 
     state: CallState | str
@@ -165,7 +175,7 @@ class CallStateChanged(Event):
 
 
 @frozen(kw_only=True)
-class CallEnded(Event):
+class CallEnded(CallEvent):
     """A call is over. Its callbacks do not run any more after this."""
 
 

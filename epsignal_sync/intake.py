@@ -124,7 +124,9 @@ class Intake:
         shown = repr(err)[:200]
         device._answer.fail(
             lambda: AttachError(
-                f"the PBX refused to attach to {hw}: err is {shown}; check that hw is spelled exactly as the device registers", hw=hw, err=err
+                f"the PBX refused to attach to {hw}: err is {shown}; check that hw is spelled exactly as the device registers",
+                hw=hw,
+                err=err,
             )
         )
 

@@ -73,9 +73,8 @@ class Peer:
         head, self._buffer = self._buffer.split(b"\r\n\r\n", 1)
         key = next(line.split(b":")[1].strip() for line in head.split(b"\r\n") if line.lower().startswith(b"sec-websocket-key"))
         accept = base64.b64encode(hashlib.sha1(key + GUID).digest())
-        self.sock.sendall(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
-        )
+        lines = (b"HTTP/1.1 101 Switching Protocols", b"Upgrade: websocket", b"Connection: Upgrade", b"Sec-WebSocket-Accept: " + accept)
+        self.sock.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
 
     def login(self) -> None:
         """Take a connection up to the end of a login, whatever the password is."""

@@ -260,7 +260,7 @@ def test_late_answer_is_adopted_by_the_next_attach(peer: Peer, peer_client: eps.
 
 def test_attach_result_without_src_belongs_to_the_oldest(peer: Peer, peer_client: eps.Client) -> None:
     def answer() -> None:
-        for area in ("1", "2"):
+        for _ in range(2):
             peer.receive()
         for area in ("1", "2"):
             peer.send({"mt": "AttachResult", "api": "EpSignal", "area": area})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -92,22 +93,17 @@ def demo(as_json: bool) -> None:
     It is the ordinary monitor on two of three phones, and ends by itself after some seconds.
     """
     try:
-        import websockets.sync.server  # noqa: F401  # only to see whether the extra is there
+        from .demo import run_demo
     except ImportError:
         raise EpSignalError("the demo needs websockets for its simulated PBX: pip install 'epsignal-sync[cli,simulator]'") from None
-    from .demo import run_demo
-
     show_warnings()
     run_demo(as_json=as_json)
 
 
 def in_options(text: str) -> str:
     """Return an error's text with the options of the command line instead of the library's parameters."""
-    for parameter, option in (
-        ("fingerprint=", "--fingerprint "), ("ca_file=", "--ca-file "), ("verify=False", "--no-verify"), ("timeout=", "--timeout"),
-    ):
-        text = text.replace(parameter, option)
-    return text
+    text = re.sub(r"\b(fingerprint|ca_file)= ?", lambda found: f"--{found[1].replace('_', '-')} ", text)
+    return text.replace("verify=False", "--no-verify").replace("timeout=", "--timeout")
 
 
 def run(arguments: list[str] | None = None) -> int:

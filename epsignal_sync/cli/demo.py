@@ -64,7 +64,7 @@ def run_demo(*, as_json: bool) -> None:
         pbx.add_app("demo", password=PASSWORD)
         story = Story(pbx)
         with Client(pbx.url, app="demo", password=PASSWORD) as client:
-            print(f"epsignal: a simulated PBX; shown are the phones of Alice ({story.alice.hw}) and Bob ({story.bob.hw})", file=sys.stderr)
+            print(f"epsignal: a simulated PBX; Alice's phone is {story.alice.hw}, Bob's is {story.bob.hw}", file=sys.stderr)
             story.start()
             hws = [story.alice.hw, story.bob.hw]
             follow(client, hws, as_json=as_json, show_all=False, timeout=10, until=lambda: not story.is_alive())

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Protocol
 
 from attrs import frozen
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -20,7 +20,7 @@ from rich.text import Text
 from ..call import Call, Party
 from ..client import Client
 from ..errors import EpSignalError
-from ..events import CallEnded, CallStarted, CallStateChanged, ConnectionLost, Event
+from ..events import CallEnded, CallEvent, CallStarted, CallStateChanged, ConnectionLost
 from ..messages import CallState, Cause
 
 REFRESH = 0.25
@@ -55,11 +55,6 @@ class Progress:
     def direction(self) -> str:
         """Whether the phone was called, in a word."""
         return {True: "from", False: "to", None: "with"}[self.incoming]
-
-    @property
-    def state_text(self) -> str:
-        """The state as people say it; the word on the wire for the end is "null"."""
-        return "ended" if self.state == CallState.NULL else self.state
 
     @property
     def cause_text(self) -> str:
@@ -111,9 +106,9 @@ def follow(
         _show(steps, JSONLines() if as_json else Lines(), until)
 
 
-def _put(steps: queue.SimpleQueue[Progress | EpSignalError], event: Event, state: CallState | str, show_all: bool) -> None:
+def _put(steps: queue.SimpleQueue[Progress | EpSignalError], event: CallEvent, state: CallState | str, show_all: bool) -> None:
     call = event.call
-    if call is None or event.device is None or not (call.media or show_all):
+    if not (call.media or show_all):
         return
     over = state in (CallState.NULL, CallState.DISCONNECTED, CallState.DISCONNECTING)
     steps.put(Progress(
@@ -151,7 +146,7 @@ class Lines:
         at = datetime.fromtimestamp(progress.at).strftime("%H:%M:%S")
         line = (
             f"{at}  {plain(progress.hw):<14}  {progress.direction:<4} {plain(str(progress.remote)):<24}  "
-            f"{plain(progress.state_text):<13}  {clock(progress.seconds):>7}  {plain(progress.cause_text)}"
+            f"{plain(progress.state):<13}  {clock(progress.seconds):>7}  {plain(progress.cause_text)}"
         )
         print(line.rstrip(), flush=True)
 
@@ -206,18 +201,19 @@ class LiveTable:
         """Draw the table anew."""
         self._live.update(self._draw(), refresh=True)
 
-    def _draw(self) -> Table:
-        table = Table(title=TITLE, title_style="bold", title_justify="left", box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    def _draw(self) -> Group:
+        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
         # What may become long gives way where the terminal is narrow; the rest of a row stays readable.
         for heading, gives_way in (("Since", False), ("Phone", False), ("Call", True), ("State", False), ("Time", False), ("Cause", True)):
             table.add_column(heading, no_wrap=not gives_way)
         for row in self._rows.values():
             since = datetime.fromtimestamp(row.call.started_at).strftime("%H:%M:%S")
             now = row.seconds if row.state == CallState.NULL else max(0.0, row.seconds + time.time() - row.at)
-            cells = (since, row.hw, f"{row.direction} {row.remote}", row.state_text, clock(now), row.cause_text)
+            cells = (since, row.hw, f"{row.direction} {row.remote}", row.state, clock(now), row.cause_text)
             style = _STYLES.get(row.state, "")
             table.add_row(*(Text(plain(cell), style=style, no_wrap=True, overflow="ellipsis") for cell in cells))
-        return table
+        # No title of the table: it would wrap at the width of the table, which begins empty.
+        return Group(Text(TITLE, style="bold", no_wrap=True, overflow="ellipsis"), table)
 
 
 def plain(text: str) -> str:

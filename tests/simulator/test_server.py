@@ -246,9 +246,20 @@ def test_close_during_the_opening_handshake(no_leaks: None, certificate: tuple[s
 def test_connection_that_is_accepted_during_close(pbx: SimulatedPBX) -> None:
     pbx.close()
     ours, theirs = socket.socketpair()
-    with ours, pytest.raises(ConnectionAbortedError):
-        assert pbx._transport is not None
-        pbx._transport._open(theirs)
+    transport = pbx._transport
+    assert transport is not None
+    refused: list[type[BaseException]] = []
+
+    def accept() -> None:
+        with pytest.raises(ConnectionAbortedError) as error:
+            transport._open(theirs)
+        refused.append(error.type)
+
+    with ours:
+        thread = threading.Thread(target=accept)  # it names the thread that it runs on
+        thread.start()
+        thread.join(TIMEOUT)
+    assert refused == [ConnectionAbortedError]
     assert theirs.fileno() == -1
 
 

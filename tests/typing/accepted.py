@@ -50,7 +50,7 @@ def use(client: eps.Client) -> None:
 
     @client.on(eps.CallEnded)
     def ended(event: eps.CallEnded) -> None:
-        assert_type(event.call, eps.Call | None)
+        assert_type(event.call, eps.Call)
 
     def any_signal(event: eps.SignalEvent[Signal]) -> None: ...
 

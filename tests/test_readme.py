@@ -1,0 +1,97 @@
+"""What the README says is so: its program runs, its options and files exist, its commands are one line each."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import signal
+import textwrap
+
+import click
+import pytest
+
+import epsignal_sync as eps
+from epsignal_sync.cli.commands import commands
+from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
+
+from .conftest import HW1
+from .test_samples import STEPS, assert_shown, call_and_hang_up, finish, start
+
+ROOT = pathlib.Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def first_program(url: str, app: str, password: str, hw: str) -> str:
+    """Return the README's program with other values in the places of its own."""
+    program = blocks("python")[0]
+    own = ('"wss://pbx.example.com/PBX0/APPS/websocket"', '"phones"', '"secret"', '"0090334f1a2b"')
+    for place, value in zip(own, (url, app, password, hw), strict=True):
+        assert program.count(place) == 1
+        program = program.replace(place, value)
+    return program
+
+
+def test_program_is_the_sample() -> None:
+    sample = (ROOT / "samples" / "watch_phone.py").read_text(encoding="utf-8")
+    imported, body = first_program("url", "app", "password", "hw").split("\n\n", 1)
+    assert f"\n{imported}\n" in sample
+    # The sample passes app by its name, too: only the values differ.
+    assert textwrap.indent(body, "    ") in sample
+
+
+def test_program_has_about_ten_lines() -> None:
+    assert len([line for line in blocks("python")[0].splitlines() if line]) <= 10
+
+
+def test_program_runs(pbx: SimulatedPBX, phones: tuple[SimulatedPhone, SimulatedPhone]) -> None:
+    process = start("-c", first_program(repr(pbx.url), '"phones"', '"pwd"', repr(HW1)))
+    assert process.stdout is not None
+    try:
+        call_and_hang_up(pbx, phones)
+        assert_shown([process.stdout.readline().rstrip() for _ in STEPS])
+    finally:
+        process.send_signal(signal.SIGINT)
+        _, output, errors = finish(process)
+    assert output == "" and errors.rstrip().endswith("KeyboardInterrupt")
+
+
+def test_callback_for_messages(
+    pbx: SimulatedPBX, phones: tuple[SimulatedPhone, SimulatedPhone], client: eps.Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    phone = client.attach(HW1)
+    exec(blocks("python")[1], {"phone": phone, "eps": eps})
+    call_and_hang_up(pbx, phones)
+    client.close()  # what came before is still delivered
+    output = capsys.readouterr().out
+    assert "from the phone EP(" in output and '"type":"setup"' in output
+
+
+@pytest.mark.parametrize("end", ["-m pytest", "epsignal demo"])
+def test_command_is_one_line(end: str) -> None:
+    found = [line for block in blocks("sh") for line in block.splitlines() if line.endswith(end)]
+    assert len(found) == 1 and found[0].startswith("python3 -m venv .venv && .venv/bin/pip install ")
+    assert [block for block in blocks("sh") if found[0] in block] == [found[0] + "\n"]
+
+
+def test_every_option_of_the_command_line_is_named() -> None:
+    named = set(re.findall(r"--[a-z-]+", README.partition("## Command line")[2].partition("\n## ")[0]))
+    monitor = commands.commands["monitor"]
+    assert named == {name for one in monitor.params if isinstance(one, click.Option) for name in one.opts}
+    for command in commands.commands:
+        assert f"epsignal {command}" in README
+    variables = {one.envvar for one in monitor.params if one.envvar}
+    assert variables == set(re.findall(r"EPSIGNAL_[A-Z]+", README))
+
+
+def test_every_name_of_the_library_exists() -> None:
+    for name in re.findall(r"\beps\.([A-Za-z_]+)", README):
+        assert hasattr(eps, name), name
+
+
+def test_every_file_exists() -> None:
+    for name in re.findall(r"`([\w/]+\.(?:py|md)|LICENSE)`", README):
+        assert (ROOT / name).is_file(), name
