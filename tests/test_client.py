@@ -311,6 +311,19 @@ def test_nothing_is_lost_before_the_caller_has_its_device(peer: Peer, peer_clien
     assert seen == [Attached, Sync, Signaling, AttachResult]
 
 
+@pytest.mark.parametrize("api", ["Api", "Other"])
+def test_api_under_another_name(peer: Peer, api: str) -> None:
+    with peer.client(api=api) as client:
+        answer = in_thread(lambda: peer.attach(client))
+        answer.join(PATIENCE)
+        text = f'{{"mt":"Signaling","api":"{api}","src":"{peer.src}","call":1,"sig":{{"type":"alert"}}}}'
+        peer.send(text)
+        assert peer.receive_text() == text.encode()
+        client.attach(HW1).send(Alert(), call=1, to_device=True)
+        assert peer.receive()["api"] == api
+        peer.drop()
+
+
 # ---------------------------------------------------------------- life
 
 
