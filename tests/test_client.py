@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -242,8 +243,9 @@ def test_attach_without_answer_says_what_to_check(pbx: SimulatedPBX, phones: Pho
 
 
 def test_late_answer_is_adopted_by_the_next_attach(peer: Peer, peer_client: eps.Client) -> None:
-    with pytest.raises(eps.ReplyTimeout):
-        peer_client.attach(HW1, timeout=0.1)
+    for _ in range(2):
+        with pytest.raises(eps.ReplyTimeout):
+            peer_client.attach(HW1, timeout=0.1)
     src = peer.receive()["src"]
     peer.send({"mt": "AttachResult", "api": "EpSignal", "src": src, "area": "7031"})
     peer.send({"mt": "Attached", "api": "EpSignal", "src": src})
@@ -364,6 +366,29 @@ def test_peer_that_stops_reading_is_given_up(peer: Peer) -> None:
                 device.send(Setup(uui="x" * 100_000), call=1, to_device=False, timeout=PATIENCE)
         with pytest.raises(eps.ConnectionLostError, match="stopped reading"):
             client.run_forever()
+
+
+def test_while_nothing_is_read_silence_is_no_death(peer: Peer) -> None:
+    # Reading pauses while much waits to be written; the pongs that are not read then must not be missed.
+    with peer.client(ping_interval=0.1, ping_timeout=0.5, max_outbox_size=1) as client:
+        device = peer.attach(client)
+        stop = threading.Event()
+
+        def send() -> None:
+            with contextlib.suppress(eps.ConnectionLostError):  # the end of the test
+                while not stop.is_set():
+                    device.send(Setup(uui="x" * 100_000), call=1, to_device=False, timeout=PATIENCE)
+
+        sender = in_thread(send)
+        end = time.monotonic() + 2
+        while time.monotonic() < end:
+            for _ in range(4):
+                peer.receive_frame()
+            time.sleep(0.02)
+        assert client.connected
+        stop.set()
+        peer.drop()
+        sender.join(PATIENCE)
 
 
 def test_send_waits_and_forwarding_does_not(peer: Peer) -> None:

@@ -27,7 +27,7 @@ class LoadServer(threading.Thread):
     def __init__(self, context: ssl.SSLContext | None) -> None:
         super().__init__(name="load-server")
         self.context = context
-        self.ready, self.done = threading.Event(), threading.Event()
+        self.ready, self.counted, self.finish = threading.Event(), threading.Event(), threading.Event()
         self.url = ""
         self.returned: list[int] = []
         self.own: list[list[int]] = [[] for _ in range(SENDERS)]
@@ -39,7 +39,7 @@ class LoadServer(threading.Thread):
         async with serve(self.handle, "127.0.0.1", 0, ssl=self.context, compression=None) as server:
             self.url = f"{'wss' if self.context else 'ws'}://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/"
             self.ready.set()
-            while not self.done.is_set():
+            while not self.finish.is_set():
                 await asyncio.sleep(0.01)
 
     async def handle(self, connection: ServerConnection) -> None:
@@ -60,7 +60,8 @@ class LoadServer(threading.Thread):
             counted = self.returned if message["call"] == 0 else self.own[message["call"] - 1]
             counted.append(int(message["sig"]["dsp"].strip()))
         await flood
-        self.done.set()
+        self.counted.set()
+        await connection.wait_closed()
 
     async def flood(self, connection: ServerConnection, src: str) -> None:
         for index in range(COUNT):
@@ -74,7 +75,7 @@ def server(request: pytest.FixtureRequest, server_context: ssl.SSLContext) -> It
     server.start()
     assert server.ready.wait(PATIENCE)
     yield server
-    server.done.set()
+    server.finish.set()
     server.join(PATIENCE)
 
 
@@ -92,7 +93,7 @@ def test_full_load_both_ways_while_threads_send(server: LoadServer, ca_file: str
         for thread in threads:
             thread.join(3 * PATIENCE)
             assert not thread.is_alive()
-        assert server.done.wait(3 * PATIENCE)
+        assert server.counted.wait(3 * PATIENCE)
         assert client.connected
         assert client.stats.forwarded == COUNT
     assert server.returned == list(range(COUNT))
