@@ -1,7 +1,8 @@
 """Sit in the signaling path of an innovaphone phone: a synchronous, threaded client for the EpSignal API."""
 
 from .call import Call, Party
-from .client import Client, Stats, connect
+from .client import Client
+from .connecting import connect
 from .device import Device
 from .dispatcher import ManualDispatcher
 from .errors import (
@@ -33,6 +34,7 @@ from .events import (
 )
 from .messages import CallState
 from .registry import Subscription
+from .stats import Stats
 
 __version__ = "0.1.0"
 

@@ -80,7 +80,8 @@ class Call(EventSource):
     def remote(self) -> Party:
         """The other party."""
         record = self._record
-        return Party(record.num, record.sip, record.name)
+        # Overlap dialing: the number is only in the digits that were dialed.
+        return Party(record.num or (record.dialed if record.incoming is False else None) or None, record.sip, record.name)
 
     @property
     def dialed(self) -> str:

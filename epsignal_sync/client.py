@@ -5,22 +5,20 @@ What is received is taken in :mod:`.intake`, on the link thread; here are the ca
 
 from __future__ import annotations
 
-import functools
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
-from typing import Any, ParamSpec
-
-from attrs import frozen
+from typing import Any
 
 from .deadline import Deadline
 from .delivery import Postbox
 from .device import Device
 from .dispatcher import CallbackThread, Dispatcher, ManualDispatcher
-from .errors import ClosedError, EpSignalError, UsageError
+from .errors import ClosedError, ConnectError, EpSignalError, ReplyTimeout, UsageError, again
 from .intake import Intake
 from .messages import Message
+from .options import MEBIBYTE, check_sizes, check_texts, check_times
 from .protocol.codec import dumps, encode
 from .protocol.digest import info_text
 from .protocol.session import Attachment, Credentials, Session
@@ -30,6 +28,7 @@ from .relay.endpoint import TLSSettings, parse_url
 from .relay.inbox import WAKE_INTERVAL
 from .relay.link import Link, LinkSettings
 from .replies import Replies
+from .stats import Stats
 
 CLOSE_TIME = 1.8
 """Seconds that close() takes at the most, as long as the machine lets it."""
@@ -37,33 +36,10 @@ DRAIN_TIME = 0.5
 """Seconds of that in which callbacks for what came before may still run."""
 GRACE = 5.0
 """Seconds beyond its time-out after which connect() gives up on the link thread."""
-MEBIBYTE = 1024 * 1024
-
-
-@frozen(kw_only=True)
-class Stats:
-    """What a client has counted so far, in messages."""
-
-    received: int
-    """Text messages received."""
-    sent: int
-    """Text messages queued to be written, forwarded ones included."""
-    forwarded: int
-    """Signaling messages sent back as they came."""
-    own: int
-    """Received messages of calls that the app started."""
-    malformed: int
-    """Messages that were no JSON object with a message type, and binary ones: ignored."""
-    unrouted: int
-    """EpSignal messages that no device could be found for."""
-    late_replies: int
-    """AttachResults that came after attach() had given up."""
-    callback_failures: int
-    """Callbacks that raised."""
 
 
 class Client(EventSource):
-    """One connection to one PBX, and the devices attached through it. Usually made by :func:`connect`.
+    """One connection to one PBX, and the devices attached through it. Usually made by :func:`epsignal_sync.connect`.
 
     Every method may be called in any thread, callbacks included. No thread is started before :meth:`connect`.
     """
@@ -92,29 +68,21 @@ class Client(EventSource):
         max_message_size: int = 16 * MEBIBYTE,
         max_outbox_size: int = 16 * MEBIBYTE,
     ) -> None:
-        """Take the settings and judge them; nothing is sent and no thread started. Times in seconds, sizes in bytes.
-
-        ``url``: ``wss://host/path``, or a bare host name for ``wss://host/PBX0/APPS/websocket``. The login is to an App
-        object (``app``), as a user (``sip``), or to an App object on behalf of a user (both), with that one's
-        ``password``; ``info`` is sent along. ``api`` is the name under which the PBX hands out EpSignal. ``timeout`` is
-        for connect and login together. KeepAlive is sent after ``keepalive`` without a message, a ping after
-        ``ping_interval`` without a sign of life, and the connection counts as lost ``ping_timeout`` later, or when
-        the PBX takes no byte for that time; None for the first two turns them off. TLS: ``verify`` against the system's
-        certificates or ``ca_file``; ``fingerprint`` (SHA-256, hex) is checked instead of the chain. ``dispatcher``: see
-        ManualDispatcher. Reading pauses while ``max_outbox_size`` waits to be written; a larger message than
-        ``max_message_size`` ends the connection. ``reconnect`` True is not in this version.
+        """Take the settings and judge them; nothing is sent and no thread started. For the options see :func:`epsignal_sync.connect`.
 
         Raises UsageError.
         """
         super().__init__(Registry())
-        _check_times(timeout=timeout, keepalive=keepalive, ping_interval=ping_interval, ping_timeout=ping_timeout)
+        check_times(timeout=timeout, keepalive=keepalive, ping_interval=ping_interval, ping_timeout=ping_timeout)
+        check_texts(app=app, password=password, sip=sip, domain=domain, guid=guid, dn=dn, api=api)
+        check_sizes(max_message_size=max_message_size, max_outbox_size=max_outbox_size)
         if not (app or sip):
             raise UsageError("connect() needs app= (the Name of the App object) or sip= (a user's name)")
-        if not isinstance(password, str):
-            raise UsageError("connect() needs password=, the password of the App object or user, as text")
         if reconnect:
             raise UsageError("this version does not reconnect: leave reconnect= out, and call connect() again after ConnectionLost")
         if info is not None:
+            if not isinstance(info, Mapping):
+                raise UsageError(f"info= takes a dict, not a {type(info).__name__}")
             info_text(info)  # raises for what has no certain digest
         self._settings = LinkSettings(
             endpoint=parse_url(url),
@@ -134,7 +102,7 @@ class Client(EventSource):
         self._intake = Intake(self, Postbox(self, self._callbacks), self._replies)
         self._link: Link | None = None
         self._source_numbers = itertools.count(1)
-        self._close_lock = threading.Lock()
+        self._close_lock = threading.RLock()  # a signal handler may call close() in the middle of connect()
         self._closed = False
         self._callback_failures = 0
 
@@ -151,9 +119,7 @@ class Client(EventSource):
                 raise ClosedError("the client was closed")
             if self._link is not None:
                 raise UsageError("connect() was called already: make a new client")
-            link = self._link = Link(self._settings, self._session, self._intake.deliver)
-            self._callbacks.start()
-            link.start()
+            self._start()
         up = self._intake.up
         try:
             # The link thread keeps the time; this is for the case that it cannot.
@@ -162,6 +128,20 @@ class Client(EventSource):
         except BaseException:
             self.close()
             raise
+
+    def _start(self) -> None:
+        try:
+            link = Link(self._settings, self._session, self._intake.deliver)
+        except OSError as error:
+            raise ConnectError(f"no socket can be made ({error.strerror or error}): check how many files this process has open") from error
+        try:
+            self._callbacks.start()
+            link.start()
+        except RuntimeError as error:
+            link.abandon()
+            self._callbacks.close(DRAIN_TIME)
+            raise ConnectError(f"no thread can be started ({error}): check how many this process has") from error
+        self._link = link
 
     def close(self) -> None:
         """Send what waits, log off and end every thread; blocks for 2 s at the most. Idempotent; any thread, callbacks included.
@@ -209,21 +189,36 @@ class Client(EventSource):
 
         Returns after close(); raises ConnectionLostError when the connection is lost.
         """
-        while not self._intake.ended.wait(0 if isinstance(self._dispatcher, ManualDispatcher) else WAKE_INTERVAL):
-            if isinstance(self._dispatcher, ManualDispatcher):
+        if self._link is None:
+            raise UsageError("run_forever() needs a connection: call connect() first")
+        ended = self._intake.ended
+        if isinstance(self._dispatcher, ManualDispatcher):
+            # What came before the end is still handled.
+            while not ended.done or not (self._callbacks.idle or self._callbacks.closed):
                 self._dispatcher.process(WAKE_INTERVAL)
+        ended.wait_quietly(Deadline(None))
         error = self._intake.error
         if error is not None and not isinstance(error, ClosedError):
-            raise type(error)(str(error))
+            raise again(error)
 
     def process_events(self, timeout: float | None = 0) -> int:
         """Run callbacks that wait, for about 10 ms; wait at most ``timeout`` seconds (None: for ever) for the first.
 
-        Returns the number of events that were handled. For clients with a ManualDispatcher: raises UsageError without.
+        Returns the number of events that were handled; 0 at once inside a callback. For clients with a ManualDispatcher:
+        raises UsageError without. Raises ClosedError or ConnectionLostError rather than wait when nothing can come any more.
         """
         if not isinstance(self._dispatcher, ManualDispatcher):
             raise UsageError("process_events() is for clients made with dispatcher=ManualDispatcher()")
-        return self._dispatcher.process(timeout)
+        if self._callbacks.runs_here:
+            return 0
+        deadline = Deadline(timeout)
+        while True:
+            count = self._dispatcher.process(deadline.remaining(WAKE_INTERVAL))
+            if count or deadline.expired:
+                return count
+            error = self._intake.error
+            if error is not None and (self._callbacks.idle or self._callbacks.closed):
+                raise again(error)
 
     # ------------------------------------------------------------ devices
 
@@ -236,7 +231,8 @@ class Client(EventSource):
         UsageError, ConnectionLostError, ClosedError. After a ReplyTimeout the next attach() of that hw takes up the late
         answer, and its signaling is forwarded meanwhile: nothing is sent twice.
         """
-        return self._wait_attach(self._request_attach(hw, forward), Deadline(timeout))
+        deadline = Deadline(timeout)
+        return self._wait_attach(self._request_attach(hw, forward), deadline)
 
     def attach_many(self, hws: Iterable[str], *, timeout: float | None = 10, forward: bool = True) -> list[Device]:
         """Attach to several devices at once: sends every Attach, then waits ``timeout`` seconds for all the answers.
@@ -261,8 +257,10 @@ class Client(EventSource):
     def _request_attach(self, hw: str, forward: bool) -> Device:
         if not isinstance(hw, str) or not hw:
             raise UsageError(f"attach() takes a hardware id as text, for example '0090334f1a2b', not {hw!r}")
+        check_texts(hw=hw)
         if self._link is None:
             raise UsageError("attach() needs a connection: call connect() first")
+        self._link.inbox.check()
         source = f"{hw}-{next(self._source_numbers)}"
         device, is_new = self._intake.device_for(hw, lambda: Device(self, Attachment(source, hw, forward)))
         if device._attachment.forward != forward:
@@ -272,12 +270,15 @@ class Client(EventSource):
         return device
 
     def _wait_attach(self, device: Device, deadline: Deadline) -> Device:
-        self._replies.add(device._answer)
-        device._answer.wait(
-            deadline,
+        timed_out = (
             f"the PBX did not answer the Attach for {device.hw} within {deadline.timeout} s: check that EpSignal is ticked under "
-            "\"Grant access to APIs\" of the App object, and that hw is spelled exactly as the device registers",
+            "\"Grant access to APIs\" of the App object, and that hw is spelled exactly as the device registers"
         )
+        try:
+            self._replies.wait(device._answer, deadline, timed_out)
+        except ReplyTimeout:
+            device._given_up = True
+            raise
         return device
 
     # ------------------------------------------------------------ for devices, events and jobs
@@ -289,15 +290,17 @@ class Client(EventSource):
             text = dumps(encode(message)).encode("utf-8")
         except ValueError as error:
             raise UsageError(f"this message cannot be sent: {error}") from None
+        if len(text) > self._settings.max_message_size:
+            most = self._settings.max_message_size
+            raise UsageError(f"this message cannot be sent: it has {len(text)} bytes, and max_message_size= is {most}")
         self._link.inbox.send(text, timeout)
 
     def _forward(self, received: Received) -> None:
         assert self._link is not None  # it has received something
         with self._registry.lock:
-            if received.verdict is not None:
-                return
-            received.verdict = "forwarded"
-        self._link.inbox.forward(received.text)
+            if received.verdict is None:
+                self._link.inbox.forward(received.text)  # may raise, and then it was not
+                received.verdict = "forwarded"
 
     def _count_callback_failure(self) -> None:
         self._callback_failures += 1
@@ -306,31 +309,3 @@ class Client(EventSource):
         endpoint = self._settings.endpoint
         state = "closed" if self._closed else "connected" if self.connected else "not connected"
         return f"<Client {endpoint.scheme}://{endpoint.address}: {state}>"
-
-
-def _check_times(**times: float | None) -> None:
-    for name, seconds in times.items():
-        if seconds is None and name != "ping_timeout":
-            continue
-        if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
-            raise UsageError(f"{name}= takes seconds above 0, not {seconds!r}")
-
-
-P = ParamSpec("P")
-
-
-def _and_connect(make: Callable[P, Client]) -> Callable[P, Client]:
-    @functools.wraps(make, assigned=(), updated=())  # help() then shows the parameters of Client
-    def connect(*args: P.args, **kwargs: P.kwargs) -> Client:
-        """Make a client, connect and log in; returns the Client. Takes what :class:`Client` takes and blocks at most ``timeout`` seconds.
-
-        Raises UsageError, ConnectError, LoginError with the PBX's reason. Any thread.
-        """
-        client = make(*args, **kwargs)
-        client.connect()
-        return client
-
-    return connect
-
-
-connect = _and_connect(Client)

@@ -8,6 +8,16 @@ import time
 from .errors import UsageError
 
 
+def is_seconds(value: object) -> bool:
+    """Whether a value is a number of seconds, infinity included."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    try:
+        return not math.isnan(value)
+    except OverflowError:  # an integer beyond every float
+        return False
+
+
 class Deadline:
     """A time-out that is started once and shared by all the steps of one job.
 
@@ -18,8 +28,8 @@ class Deadline:
 
     def __init__(self, timeout: float | None) -> None:
         # NaN compares as neither over nor not over: whoever waited for it would spin for ever.
-        if timeout is not None and (not isinstance(timeout, (int, float)) or math.isnan(timeout)):
-            raise UsageError(f"a time-out is a number of seconds or None, not {timeout!r}")
+        if timeout is not None and not is_seconds(timeout):
+            raise UsageError(f"a time-out is a number of seconds or None, not {timeout!r:.80}")
         self.timeout = timeout
         self._at = None if timeout is None else time.monotonic() + timeout
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import functools
 import logging
+import threading
 from typing import TYPE_CHECKING, Any
 
 from .call import Call
 from .device import Device
-from .dispatcher import CallbackThread, Job
+from .dispatcher import CallbackThread, Job, log_safely
 from .events import CallbackFailed, CallEnded, Event, FacilityEvent, MessageEvent, ReceivedEvent, SignalEvent
 from .messages import Facility, Message, Signal, Signaling
 from .protocol.calls import CallRecord
@@ -21,8 +22,6 @@ from .relay.deliveries import Received
 
 if TYPE_CHECKING:
     from .client import Client
-
-logger = logging.getLogger("epsignal_sync.callbacks")
 
 
 class Postbox:
@@ -50,6 +49,10 @@ class Postbox:
     def put_event(self, event: Event) -> None:
         """Queue an event."""
         self._jobs.append(functools.partial(_run_event, event))
+
+    def put_note(self, level: int, text: str) -> None:
+        """Have a note written to the log."""
+        self._callbacks.put_note(level, text)
 
     def flush(self) -> None:
         """Hand the queued jobs over."""
@@ -104,21 +107,24 @@ def _call_back(client: Client, calls: list[tuple[Subscription, Any]]) -> None:
     """Run callbacks, each isolated from the others."""
     interrupt: KeyboardInterrupt | None = None
     for subscription, event in calls:
+        if client._callbacks.closed:
+            return
         if not subscription.active:
             continue
         try:
             subscription.callback(event)
-        except KeyboardInterrupt as error:  # only where callbacks run on the main thread: the others come first
-            interrupt = error
         except BaseException as error:  # sys.exit() in a callback must not end the callbacks of everybody else
-            _report(client, subscription, event, error)
+            if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
+                interrupt = error  # Ctrl-C, in a program that runs its callbacks itself: the other callbacks come first
+            else:
+                _report(client, subscription, event, error)
     if interrupt is not None:
         raise interrupt
 
 
 def _report(client: Client, subscription: Subscription, event: Any, error: BaseException) -> None:
     client._count_callback_failure()
-    logger.error("%r raised %s; the next callback runs", subscription, type(error).__name__, exc_info=error)
+    log_safely(logging.ERROR, f"{subscription!r} raised {type(error).__name__}; the next callback runs", error)
     if not isinstance(event, CallbackFailed):  # one that reports failures and fails is not reported to itself
         failed = CallbackFailed(
             client=client, device=event.device, call=event.call, error=error, callback=subscription.callback, event=event

@@ -33,6 +33,8 @@ class Device(EventSource):
         self._result: AttachResult | None = None
         self._attached = False
         self._waiting_attached: list[Reply] = []
+        self._given_up = False
+        """Whether an attach() has ended without the answer."""
 
     @property
     def client(self) -> Client:
@@ -78,11 +80,9 @@ class Device(EventSource):
             if self._attached:
                 return
             self._waiting_attached.append(reply)
-        self._client._replies.add(reply)
         try:
-            reply.wait(deadline, f"{self.hw} was not attached within {timeout} s: {self._advice}")
+            self._client._replies.wait(reply, deadline, f"{self.hw} was not attached within {timeout} s: {self._advice}")
         finally:
-            self._client._replies.remove(reply)
             with self._registry.lock:
                 self._waiting_attached = [one for one in self._waiting_attached if one is not reply]
 
@@ -94,6 +94,8 @@ class Device(EventSource):
         be sent. Raises UsageError, ReplyTimeout, ConnectionLostError, ClosedError. Any thread, callbacks included.
         """
         number = call.id if isinstance(call, Call) else call
+        if isinstance(call, Call) and call.device is not self:
+            raise UsageError(f"{call!r} is a call of {call.device.hw}, not of {self.hw}: send it there")
         if not isinstance(signal, Signal):
             raise UsageError(f"send() takes a signaling message, such as Rel(), not {type(signal).__name__}")
         if type(number) is not int:

@@ -15,10 +15,12 @@ from collections.abc import Callable
 from .deadline import Deadline
 from .relay.inbox import WAKE_INTERVAL
 
-logger = logging.getLogger("epsignal_sync.callbacks")
+logger = logging.getLogger("epsignal_sync.client")
 
 SLICE = 0.010
 """Seconds for which callbacks run in a program's own loop before they let it go on."""
+LONGEST_LOG = 1000
+"""Notes for the log that are kept while it cannot be written; the oldest go."""
 RETRY_INTERVAL = 0.5
 """Seconds after which a dispatcher that raised is tried again."""
 
@@ -58,14 +60,17 @@ class ManualDispatcher:
 class CallbackThread:
     """The queue of jobs and the thread ``epsignal-callbacks`` that runs them, or has a dispatcher run them.
 
-    A job is a callable that isolates its callbacks itself: only KeyboardInterrupt comes out of it.
+    A job is a callable that isolates its callbacks itself. The log's notes are written here, too, whatever a
+    dispatcher does: the link thread must not wait for a log.
     """
 
     def __init__(self, dispatcher: Dispatcher | None) -> None:
         self._dispatcher = dispatcher
         self._jobs: deque[Job] = deque()
+        self._notes: deque[tuple[int, str]] = deque(maxlen=LONGEST_LOG)
         self._jobs_lock = threading.Condition()
         self._running = False
+        self._runner = 0
         self._closing = False
         self._closed = False
         self._handed_back = threading.Event()
@@ -88,6 +93,23 @@ class CallbackThread:
                 self._jobs.extend(jobs)
                 self._jobs_lock.notify_all()
 
+    def put_note(self, level: int, text: str) -> None:
+        """Have a note written to the log. Does not block; any thread."""
+        with self._jobs_lock:
+            if not self._closed:
+                self._notes.append((level, text))
+                self._jobs_lock.notify_all()
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether the calling thread is running callbacks at this moment: inside a callback, that is."""
+        return self._running and self._runner == threading.get_ident()
+
+    @property
+    def closed(self) -> bool:
+        """Whether close() is through: no callback starts any more."""
+        return self._closed
+
     def run_pending(self) -> int:
         """Run jobs for about 10 ms and return how many; called by a dispatcher, in the thread it likes."""
         try:
@@ -106,10 +128,9 @@ class CallbackThread:
         self._handed_back.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(deadline.remaining())
+        self._handed_back.set()
         with self._jobs_lock:
             self._closed = True
-            if self._jobs:
-                logger.info("%d events were not delivered: the client is closed", len(self._jobs))
             self._jobs.clear()
 
     # ------------------------------------------------------------ the thread
@@ -117,10 +138,13 @@ class CallbackThread:
     def _run(self) -> None:
         while True:
             with self._jobs_lock:
-                while not self._jobs and not self._closing:
+                while not self._jobs and not self._notes and not self._closing:
                     self._jobs_lock.wait()
-                if self._closed or not self._jobs:
+            self._write_notes()
+            if not self._jobs or self._closed:
+                if self._closing:
                     return
+                continue
             if self._dispatcher is None:
                 self._run_jobs(Deadline(None))
             else:
@@ -131,32 +155,49 @@ class CallbackThread:
             if self._running:  # a callback that runs the loop it was called from
                 return 0
             self._running = True
+            self._runner = threading.get_ident()
         count = 0
         try:
             while self._jobs and not deadline.expired:  # close() empties the queue
-                job = self._jobs.popleft()
+                try:
+                    job = self._jobs.popleft()
+                except IndexError:  # close() was quicker
+                    break
                 count += 1
                 job()
-        except IndexError:
-            pass  # close() was quicker
+                if self._notes and self._dispatcher is None:
+                    self._write_notes()
         finally:
             self._running = False
         return count
+
+    def _write_notes(self) -> None:
+        while self._notes:
+            level, text = self._notes.popleft()
+            log_safely(level, text)
 
     def _hand_over(self, dispatcher: Dispatcher) -> None:
         """Give the dispatcher one ``run_pending`` and wait until it has run: never two are outstanding."""
         self._handed_back.clear()
         try:
             dispatcher(self.run_pending)
-        except BaseException:  # user code: whatever it raises, this thread has to go on
+        except BaseException as error:  # user code: whatever it raises, this thread has to go on
             if not self._dispatcher_failed:
-                logger.exception("the dispatcher raised; it is tried again every %s s", RETRY_INTERVAL)
+                log_safely(logging.ERROR, f"the dispatcher raised; it is tried again every {RETRY_INTERVAL} s", error)
             self._dispatcher_failed = True
+            pause = Deadline(RETRY_INTERVAL)
             with self._jobs_lock:
-                if not self._closing:
-                    self._jobs_lock.wait(RETRY_INTERVAL)
+                while not self._closing and not pause.expired:
+                    self._jobs_lock.wait(pause.remaining())
             return
         self._dispatcher_failed = False
-        while not self._handed_back.wait(WAKE_INTERVAL):
-            if self._closed:
-                return
+        while not self._closing and not self._handed_back.wait(WAKE_INTERVAL):
+            self._write_notes()
+
+
+def log_safely(level: int, text: str, error: BaseException | None = None) -> None:
+    """Write to the log of the library. A handler of the application that raises must end no thread of ours."""
+    try:
+        logger.log(level, "%s", text, exc_info=error)
+    except Exception:  # and there is nowhere left to say so
+        pass

@@ -26,6 +26,11 @@ class EpSignalError(Exception):
     """Base class of everything this library raises on purpose."""
 
 
+def again(error: EpSignalError) -> EpSignalError:
+    """Return a new error of the same kind and text: one that is raised in several threads would collect their tracebacks."""
+    return type(error)(str(error))
+
+
 class UsageError(EpSignalError, ValueError):
     """The program passed something that cannot be right; nothing was sent."""
 

@@ -13,20 +13,19 @@ from typing import TYPE_CHECKING
 
 from .delivery import Postbox
 from .device import Device
-from .errors import AttachError, ClosedError, EpSignalError
+from .errors import AttachError, ClosedError, EpSignalError, again
 from .events import CallEnded, CallStarted, CallStateChanged, ConnectionLost, Unrouted
 from .messages import AttachResult
 from .messages.record import received as record_of
+from .messages.record import shown
 from .protocol.calls import Change
 from .protocol.codec import decode
 from .protocol.envelope import is_epsignal
-from .relay.deliveries import Delivery, LinkDown, LinkUp, Received
+from .relay.deliveries import Delivery, LinkDown, LinkUp, Note, Received
 from .replies import Replies, Reply
 
 if TYPE_CHECKING:
     from .client import Client
-
-logger = logging.getLogger("epsignal_sync.client")
 
 ATTACHED_TIME = 5.0
 """Seconds after an AttachResult without an Attached in which somebody should be told."""
@@ -45,7 +44,7 @@ class Intake:
         self._unattached: deque[tuple[float, Device]] = deque()
         self.up = Reply()
         """Settled by the login, failed by its failure."""
-        self.ended = threading.Event()
+        self.ended = Reply()
         self.connected = False
         self.error: EpSignalError | None = None
         self.unrouted = 0
@@ -64,15 +63,25 @@ class Intake:
     def deliver(self, batch: list[Delivery], now: float) -> float | None:
         """Take what the relay hands over; returns when to be called again. ``now``: the monotonic clock."""
         for item in batch:
-            if isinstance(item, Received):
-                self._take_message(item, now)
-            elif isinstance(item, LinkUp):
-                self.connected = True
-                self.up.settle()
-            else:
-                self._take_end(item)
+            try:
+                self._take(item, now)
+            except Exception as error:  # a fault here must not take the rest of the batch with it
+                self._postbox.put_note(logging.ERROR, f"a received message could not be handled ({type(error).__name__}): please report it")
         self._postbox.flush()
+        if self.error is not None:
+            self.ended.settle()  # last: whoever sees the end finds everything queued
         return self._check_unattached(now)
+
+    def _take(self, item: Delivery, now: float) -> None:
+        if isinstance(item, Received):
+            self._take_message(item, now)
+        elif isinstance(item, Note):
+            self._postbox.put_note(item.level, item.text)
+        elif isinstance(item, LinkUp):
+            self.connected = True
+            self.up.settle()
+        else:
+            self._take_end(item)
 
     # ------------------------------------------------------------ messages
 
@@ -81,7 +90,9 @@ class Intake:
         change = Change()
         if device is not None:
             change = self._take_for_device(item, device, now)
-        wanted = self._postbox.wanted(device, change.call)
+        wanted = self._postbox.wanted(device, change.call) or (
+            change.ended is not None and self._postbox.wanted(device, change.ended)
+        )
         if wanted:
             call = None if device is None or change.call is None else device._view(change.call)
             self._postbox.put_message(item, device, call)
@@ -98,10 +109,10 @@ class Intake:
         if kind == "Sync":
             return device._table.sync(data.get("call"), data.get("info"), item.received_at)
         if kind == "Attached":
-            logger.info("attached to %s", device.hw)
+            self._postbox.put_note(logging.INFO, f"attached to {device.hw}")
             device._set_attached(True)
         elif kind == "Detached":
-            logger.info("%s has unregistered", device.hw)
+            self._postbox.put_note(logging.INFO, f"{device.hw} has unregistered")
             device._set_attached(False)
         elif kind == "AttachResult":
             self._take_attach_result(item, device, now)
@@ -111,6 +122,7 @@ class Intake:
         result = record_of(AttachResult, item.data)
         err = result.err
         device._result = result
+        self.late_replies += device._given_up
         if err is None:
             device._answer.settle()
             if not device.attached:
@@ -120,11 +132,11 @@ class Intake:
             self._by_src.pop(device._attachment.src, None)
             if self._by_hw.get(device.hw) is device:
                 del self._by_hw[device.hw]
-        hw = device.hw
-        shown = repr(err)[:200]
+        device._set_attached(False)
+        hw, text = device.hw, shown(err)[:200]
         device._answer.fail(
             lambda: AttachError(
-                f"the PBX refused to attach to {hw}: err is {shown}; check that hw is spelled exactly as the device registers",
+                f"the PBX refused to attach to {hw}: err is {text}; check that hw is spelled exactly as the device registers",
                 hw=hw,
                 err=err,
             )
@@ -148,7 +160,7 @@ class Intake:
     def _take_unrouted(self, item: Received) -> None:
         self.unrouted += 1
         if self.unrouted == 1:
-            logger.warning("the PBX sent a %s for no device that is known here", item.data["mt"][:40])
+            self._postbox.put_note(logging.WARNING, f"the PBX sent a {item.data['mt'][:40]!r} for no device that is known here")
         if self._postbox.wanted():
             message = decode(item.data, self._client._session.apis)
             self._postbox.put_event(Unrouted(client=self._client, message=message))
@@ -162,9 +174,8 @@ class Intake:
                 return at
             self._unattached.popleft()
             if not device.attached:
-                logger.warning(
-                    "the PBX took the Attach for %s, but %.0f s later it is not attached: %s", device.hw, ATTACHED_TIME, device._advice
-                )
+                text = f"the PBX took the Attach for {device.hw}, but {ATTACHED_TIME:g} s later it is not attached: {device._advice}"
+                self._postbox.put_note(logging.WARNING, text)
         return None
 
     def _take_end(self, down: LinkDown) -> None:
@@ -173,13 +184,9 @@ class Intake:
         for device in list(self._by_src.values()):
             device._set_attached(False)
 
-        def again() -> EpSignalError:
-            return type(error)(str(error))
-
-        self.up.fail(again)
-        self._replies.end(again)
+        self.up.fail(lambda: again(error))
+        self._replies.end(lambda: again(error))
         if was_up and not isinstance(error, ClosedError):
-            logger.warning("%s", error)
+            self._postbox.put_note(logging.WARNING, str(error))
             self._postbox.put_event(ConnectionLost(client=self._client, error=error))
-        self.ended.set()
 

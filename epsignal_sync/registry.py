@@ -60,7 +60,8 @@ class Registry:
     """What all the scopes of one client share: the lock and the order of registration."""
 
     def __init__(self) -> None:
-        self.lock = threading.Lock()
+        # Re-entrant: garbage collection may run a finalizer of the application, which cancels, in the middle of on().
+        self.lock = threading.RLock()
         self.serials = itertools.count()
 
 
@@ -106,16 +107,21 @@ class EventSource:
             raise UsageError(
                 f"on() takes a message, signal, facility or event class, not {kind!r}: see epsignal_sync.messages and the event classes"
             )
-        if callback is None:
-            return lambda function: (self._add(kind, function), function)[1]
-        return self._add(kind, callback)
+        if callback is not None:
+            return self._add(kind, callback)
+
+        def register(function: C) -> C:
+            self._add(kind, function)
+            return function
+
+        return register
 
     def _add(self, kind: type, callback: Callable[[Any], object]) -> Subscription:
         if not callable(callback):
             raise UsageError(f"the callback for {kind.__name__} cannot be called: {callback!r}")
         with self._registry.lock:
             subscription = Subscription(self, kind, callback, next(self._registry.serials))
-            self._subscriptions = (*self._subscriptions, subscription)
+            self._subscriptions = (*(one for one in self._subscriptions if one.active), subscription)
         return subscription
 
     def _remove(self, subscription: Subscription) -> None:

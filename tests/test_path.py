@@ -200,6 +200,7 @@ def test_connection_survives_malformed_text(
     peer.send(good)
     assert peer.receive() == good
     assert peer_client.stats.malformed == 1
+    wait_until(lambda: "ignored" in caplog.text)
     assert len([record for record in caplog.records if "ignored" in record.getMessage()]) == 1
 
 

@@ -117,58 +117,68 @@ def test_first_outcome_counts_between_threads() -> None:
 # ------------------------------------------------------------ all replies
 
 
-def test_end_fails_every_open_reply() -> None:
-    replies, ours = Replies(), [Reply() for _ in range(3)]
-    for one in ours:
-        replies.add(one)
-    waiters = Waiters(*ours)
+def waiting(replies: Replies, reply: Reply) -> tuple[threading.Thread, list[EpSignalError | None]]:
+    """Start a thread that waits for a reply among all; returns it and the list that its outcome comes into."""
+    seen: list[EpSignalError | None] = []
+
+    def wait() -> None:
+        try:
+            replies.wait(reply, Deadline(PATIENCE), "it did not come")
+            seen.append(None)
+        except EpSignalError as error:
+            seen.append(error)
+
+    thread = threading.Thread(target=wait, daemon=True)
+    thread.start()
+    return thread, seen
+
+
+def test_end_fails_every_wait() -> None:
+    replies = Replies()
+    waits = [waiting(replies, Reply()) for _ in range(3)]
     replies.end(lambda: ConnectionLostError("gone"))
-    assert [type(one) for one in waiters.join()] == [ConnectionLostError] * 3
+    for thread, seen in waits:
+        thread.join(PATIENCE)
+        assert [type(one) for one in seen] == [ConnectionLostError]
 
 
-def test_reply_added_after_the_end_fails_at_once() -> None:
-    replies, late = Replies(), Reply()
-    replies.end(closed())
-    replies.add(late)
-    assert isinstance(outcome(late, 0), ClosedError)
-
-
-def test_removed_reply_is_left_alone() -> None:
-    replies, reply = Replies(), Reply()
-    replies.add(reply)
-    replies.remove(reply)
-    replies.remove(reply)
-    replies.end(closed())
-    assert not reply.done
-
-
-def test_settled_reply_is_not_failed_by_the_end() -> None:
-    replies, reply = Replies(), Reply()
-    replies.add(reply)
-    reply.settle()
-    replies.end(closed())
-    assert outcome(reply, 0) is None
-
-
-def test_end_may_come_twice() -> None:
-    replies, reply = Replies(), Reply()
-    replies.add(reply)
+def test_wait_after_the_end_fails_at_once() -> None:
+    replies = Replies()
     replies.end(closed("first"))
     replies.end(closed("second"))
-    assert str(outcome(reply, 0)) == "first"
+    with pytest.raises(ClosedError, match="first"):
+        replies.wait(Reply(), Deadline(None), "it did not come")
 
 
-def test_add_and_end_at_once_leave_no_waiter() -> None:
+def test_what_has_come_is_not_failed_by_the_end() -> None:
+    replies, reply = Replies(), Reply()
+    reply.settle()
+    replies.end(closed())
+    replies.wait(reply, Deadline(0), "it did not come")
+
+
+def test_no_reply_is_kept_after_its_wait() -> None:
+    replies, settled = Replies(), Reply()
+    settled.settle()
+    replies.wait(settled, Deadline(0), "it did not come")
+    with pytest.raises(ReplyTimeout):
+        replies.wait(Reply(), Deadline(0), "it did not come")
+    assert not replies._open
+
+
+def test_wait_and_end_at_once_leave_no_waiter() -> None:
     for _ in range(100):
-        replies, reply, start = Replies(), Reply(), threading.Barrier(2)
-
-        def add(replies: Replies = replies, reply: Reply = reply, start: threading.Barrier = start) -> None:
-            start.wait(PATIENCE)
-            replies.add(reply)
-
-        thread = threading.Thread(target=add, daemon=True)
-        thread.start()
-        start.wait(PATIENCE)
+        replies = Replies()
+        thread, seen = waiting(replies, Reply())
         replies.end(closed())
         thread.join(PATIENCE)
-        assert reply.done
+        assert [type(one) for one in seen] == [ClosedError]
+
+
+def test_close_from_a_signal_handler_in_the_middle_of_a_change() -> None:
+    # A handler runs on the main thread between any two instructions, also where a lock is held.
+    replies, reply = Replies(), Reply()
+    with replies._replies_lock, reply._changed:
+        replies.end(closed())
+        reply.fail(closed())
+    assert reply.done

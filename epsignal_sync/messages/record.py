@@ -159,6 +159,11 @@ def shown(value: Any) -> str:
         return "<nested too deeply to be shown>"
 
 
+def printable(text: str) -> str:
+    """Return received text without what a terminal or a log would obey, such as new lines."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def source(record: Record) -> JSONObject:
     """Return the JSON object that a record, or the record it was evolved from, was received as; {} for a built one."""
     origin = record._origin

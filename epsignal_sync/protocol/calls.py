@@ -159,13 +159,13 @@ class CallTable:
     def _end(self, record: CallRecord, now: float) -> None:
         record.state = CallState.NULL
         record.ended_at = now
-        self._ended[record.id] = now
+        self._recent(now)[record.id] = now
 
     def _recent(self, now: float) -> dict[int, float]:
         """The ids whose call ended a short time ago."""
         while self._ended:
             oldest = next(iter(self._ended))
-            if now - self._ended[oldest] <= MEMORY:
+            if 0 <= now - self._ended[oldest] <= MEMORY:  # below 0 where the clock was set back
                 break
             del self._ended[oldest]
         return self._ended

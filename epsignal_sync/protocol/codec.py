@@ -109,11 +109,11 @@ def message_class(data: JSONObject, apis: Collection[str] = ("EpSignal",)) -> ty
     if not isinstance(kind, str):
         return messages.UnknownMessage
     own_api = data.get("api")
-    # Spec: an absent (or null) api counts as ours; another API's messages are unknown whatever they are called.
-    if own_api is None:
+    # Spec: an absent api counts as ours, and so does one that is no text (as in envelope.py); another API's messages are
+    # unknown whatever they are called.
+    if not isinstance(own_api, str):
         return EPSIGNAL_MESSAGES.get(kind) or APPWEBSOCKET_MESSAGES.get(kind, messages.UnknownMessage)
-    ours = isinstance(own_api, str) and own_api in apis
-    return EPSIGNAL_MESSAGES.get(kind, messages.UnknownMessage) if ours else messages.UnknownMessage
+    return EPSIGNAL_MESSAGES.get(kind, messages.UnknownMessage) if own_api in apis else messages.UnknownMessage
 
 
 def decode(data: JSONObject, apis: Collection[str] = ("EpSignal",)) -> messages.Message:

@@ -12,7 +12,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ..messages import AppChallenge, AppLogin, Attach, KeepAlive
-from ..messages.record import shown
+from ..messages.record import printable, shown
 from .codec import dumps, encode
 from .digest import login_digest
 
@@ -68,7 +68,6 @@ class Session:
         self.apis = frozenset({api, "EpSignal"})
         self.state = LoginState.CHALLENGE
         self.refusal = ""
-        self.unexpected = 0
         self._attachments: dict[str, Attachment] = {}
 
     def start(self) -> list[str]:
@@ -85,9 +84,7 @@ class Session:
         """Take a message of the connection itself or an AttachResult; returns the texts to send in answer."""
         step = self._STEPS.get((self.state, data["mt"]))
         if step is None:
-            # A second challenge after the login, a result that nobody asked for: ignored, the connection lives.
-            self.unexpected += data["mt"] in ("AppChallengeResult", "AppLoginResult")
-            return []
+            return []  # a second challenge after the login, a result that nobody asked for: the connection lives
         return step(self, data)
 
     def route(self, data: dict[str, Any]) -> Attachment | None:
@@ -130,7 +127,7 @@ class Session:
             self.state = LoginState.READY
             return [self._attach_text(one) for one in self._attachments.values()]
         given = [data[key] for key in ("errorText", "error") if data.get(key) not in (None, "")]
-        reasons = [reason if isinstance(reason, str) else shown(reason) for reason in given]
+        reasons = [printable(reason) if isinstance(reason, str) else shown(reason) for reason in given]
         return self._refuse(f"the PBX says: {', '.join(reasons)[:200]}" if reasons else "the PBX gave no reason")
 
     def _refuse(self, refusal: str) -> list[str]:

@@ -37,7 +37,16 @@ class LinkDown:
     error: EpSignalError
 
 
-Delivery = Received | LinkUp | LinkDown
+@frozen
+class Note:
+    """Something for the log. The link thread writes none itself: a log that blocks must not stop a phone's signaling."""
+
+    level: int
+    """As in the module logging."""
+    text: str
+
+
+Delivery = Received | LinkUp | LinkDown | Note
 
 
 @define

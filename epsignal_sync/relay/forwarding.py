@@ -15,7 +15,7 @@ from ..errors import ClosedError, ConnectError, ConnectionLostError, EpSignalErr
 from ..protocol.codec import loads
 from ..protocol.envelope import Destination, destination, is_epsignal
 from ..protocol.session import Attachment, LoginState, Session
-from .deliveries import Counters, Delivery, LinkUp, Received
+from .deliveries import Counters, Delivery, LinkUp, Note, Received
 from .frames import (
     OPCODE_BINARY,
     OPCODE_CLOSE,
@@ -30,8 +30,6 @@ from .frames import (
     parse_close,
 )
 from .outbox import Outbox
-
-logger = logging.getLogger("epsignal_sync.relay")
 
 NORMAL_CLOSURE = 1000
 
@@ -74,7 +72,7 @@ class Forwarding:
                 self._take_close(payload)
                 return batch
             elif opcode == OPCODE_BINARY:
-                self._note_malformed(payload, "a binary message")
+                self._note_malformed(payload, "a binary message", batch)
         if broken is not None:
             self.send(OPCODE_CLOSE, close_payload(broken.code))
             self.lose(str(broken))
@@ -124,9 +122,9 @@ class Forwarding:
         try:
             data = loads(payload)
         except ValueError:
-            return self._note_malformed(payload, "a text that is no JSON")
+            return self._note_malformed(payload, "a text that is no JSON", batch)
         if type(data) is not dict or type(data.get("mt")) is not str:
-            return self._note_malformed(payload, "JSON that is no object with a text as its mt")
+            return self._note_malformed(payload, "JSON that is no object with a text as its mt", batch)
         apis = self.session.apis
         where = destination(data, apis)
         attachment = self.session.route(data) if is_epsignal(data, apis) else None
@@ -151,8 +149,7 @@ class Forwarding:
             self.send_text(text, self.last_message)
         if session.state is not before:
             if session.state is LoginState.READY:
-                logger.info("logged in %s at %s", session.credentials.describe(), self._address)
-                batch.append(LinkUp())
+                batch += [Note(logging.INFO, f"logged in {session.credentials.describe()} at {self._address}"), LinkUp()]
             elif session.state is LoginState.REFUSED:
                 self.close()
                 who = session.credentials.describe()
@@ -170,7 +167,8 @@ class Forwarding:
         self.send(OPCODE_CLOSE, close_payload(code))
         self.lose(f"the PBX closed it (code {code}{', ' + repr(reason[:80]) if reason else ''})")
 
-    def _note_malformed(self, payload: bytes, what: str) -> None:
+    def _note_malformed(self, payload: bytes, what: str, batch: list[Delivery]) -> None:
         # The content is not shown: nobody knows what it holds.
         self.counters.malformed += 1
-        logger.warning("%s sent %s (%d bytes): ignored, and not forwarded", self._address, what, len(payload))
+        text = f"{self._address} sent {what} ({len(payload)} bytes): ignored, and not forwarded"
+        batch.append(Note(logging.WARNING, text))

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from ..deadline import Deadline
-from ..errors import ClosedError, EpSignalError, ReplyTimeout
+from ..errors import EpSignalError, ReplyTimeout, again
 from ..protocol.session import Attachment
 
 OWN_SHARE = 1024 * 1024
@@ -52,6 +52,11 @@ class Inbox:
             self._own_waiting += len(payload)
         self._wake()
 
+    def check(self) -> None:
+        """Raise ClosedError or ConnectionLostError if the connection has ended. Never waits."""
+        with self._inbox_lock:
+            self._raise_if_ended_locked()
+
     def forward(self, payload: bytes) -> None:
         """Queue a received message to go back as it came. Never waits. Raises ClosedError or ConnectionLostError."""
         with self._inbox_lock:
@@ -88,12 +93,6 @@ class Inbox:
             self._own_waiting -= size
             self._inbox_lock.notify_all()
 
-    @property
-    def closed(self) -> bool:
-        """Whether the end was a close()."""
-        return isinstance(self._ended, ClosedError)
-
     def _raise_if_ended_locked(self) -> None:
         if self._ended is not None:
-            # A new object each time: one that is raised in several threads would collect their tracebacks.
-            raise type(self._ended)(str(self._ended))
+            raise again(self._ended)

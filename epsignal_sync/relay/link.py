@@ -7,7 +7,6 @@ monotonic clock) at which it wants to be called again, or None. What becomes of 
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -25,8 +24,6 @@ from .inbox import Inbox
 from .opening import open_websocket
 from .transport import Transport
 from .wakeup import Wakeup
-
-logger = logging.getLogger("epsignal_sync.relay")
 
 OUTBOX_FULL = 64 * 1024 * 1024
 """Bytes waiting to be written at which the connection is given up."""
@@ -77,11 +74,15 @@ class Link:
         self._deadline = Deadline(self._settings.timeout)
         self._thread.start()
 
+    def abandon(self) -> None:
+        """Release what a link holds that was never started."""
+        self._wakeup.close()
+
     def close(self, timeout: float) -> None:
         """Send what still waits, close, and wait at most ``timeout`` seconds for the thread to end. Any thread, any state."""
         self.inbox.end(ClosedError("the client was closed"))
         self._wakeup.cancel()
-        if self._thread is not threading.current_thread():
+        if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout)
 
     # ------------------------------------------------------------ the thread
@@ -96,8 +97,11 @@ class Link:
         except EpSignalError as raised:
             error = raised
         except Exception as raised:  # a fault of this library must not leave a client that looks alive
-            logger.exception("the link thread failed")
-            error = ConnectionLostError(f"the connection to {self._address} was given up after an internal error: {raised!r}")
+            # Only the kind of error: its text may hold what was received or sent.
+            kind = type(raised).__name__
+            text = f"the connection to {self._address} was given up after an internal error ({kind}): please report it"
+            error = ConnectionLostError(text)
+            error.__cause__ = raised
         if transport is not None:
             self._wakeup.forget()
             transport.sock.close()
@@ -105,7 +109,6 @@ class Link:
             error = ClosedError("the client was closed")  # whatever happened on the way there
         self._wakeup.close()
         self.inbox.end(error)
-        logger.info("the connection to %s has ended: %s", self._address, error)
         self._deliver([LinkDown(error)], time.monotonic())
 
     def _serve(self, transport: Transport, rest: bytes) -> EpSignalError:
@@ -131,7 +134,8 @@ class Link:
                 timeout=0 if transport.has_more and reading else self._time_to_wait(),
             )
             now = time.monotonic()
-            self._write_blocked = self._write_blocked and not (readable or writable)
+            if writable or (readable and transport.send_wants_read):
+                self._write_blocked = False
             self._take_inbox(now)
             if not reading:
                 self._life.excuse(now)  # what is not read cannot be heard
@@ -184,29 +188,32 @@ class Link:
                 self._forwarding.send_text(text, now)
         for payload, own in texts:
             self._forwarding.last_message = now
-            self._forwarding.counters.forwarded += not own
+            self._forwarding.counters.forwarded += not own and not self._forwarding.closing
             self._forwarding.send(OPCODE_TEXT, payload, own)
 
     def _deliver(self, batch: list[Delivery], now: float) -> None:
         try:
             self._deliver_at = self._deliver_batch(batch, now)
-        except Exception:  # the application side must not be able to stop forwarding
+        except Exception:  # the application side must not be able to stop forwarding, or to end this thread silently
             self.counters.delivery_failures += 1
             self._deliver_at = None
-            logger.exception("handing %d messages to the application side failed", len(batch))
 
     # ------------------------------------------------------------ time
 
     def _time_to_wait(self) -> float | None:
         """Return the seconds until something is due, or None."""
         now = time.monotonic()
-        times = [at for at in (self._life.next_at(), self._deliver_at, self._closing_until) if at is not None]
-        if self._outbox.size:
-            times.append(self._last_progress + self._settings.ping_timeout)
-        login_left = None if self._session.state is LoginState.READY else self._deadline.remaining()
-        if login_left is not None:
-            times.append(now + login_left)
-        return max(0.0, min(times) - now) if times else None
+        times = [self._deliver_at]
+        if self._closing_until is not None:
+            times.append(self._closing_until)  # nothing else is looked at any more
+        else:
+            times.append(self._life.next_at())
+            if self._write_blocked:
+                times.append(self._last_progress + self._settings.ping_timeout)
+            login_left = None if self._session.state is LoginState.READY else self._deadline.remaining()
+            times.append(None if login_left is None else now + login_left)
+        due = [at for at in times if at is not None]
+        return max(0.0, min(due) - now) if due else None
 
     def _check_times(self, now: float) -> None:
         """See what is due: closing, the login's time-out, a peer that is silent or does not read."""
@@ -232,5 +239,7 @@ class Link:
             forwarding.send(OPCODE_PING, b"")
         if dead:
             forwarding.lose(f"no sign of life within {settings.ping_timeout:g} s of a ping")
-        if self._outbox.size > OUTBOX_FULL or (self._outbox.size and now - self._last_progress >= settings.ping_timeout):
+        # Blocked: what was tried last did not fit, and the system has not said since that more would. Time alone is no
+        # proof, since this process may have stood still itself.
+        if self._outbox.size > OUTBOX_FULL or (self._write_blocked and now - self._last_progress >= settings.ping_timeout):
             forwarding.lose(f"the PBX stopped reading ({self._outbox.size} bytes wait to be sent)")

@@ -31,7 +31,8 @@ class Wakeup:
         self._selector.register(self._reader, selectors.EVENT_READ)
         self._watched: socket.socket | None = None
         self._watched_events = 0
-        self._lock = threading.Lock()
+        # Re-entrant: a signal handler or a finalizer may call close() in the middle of wake().
+        self._lock = threading.RLock()
         self._signalled = False
         self._closed = False
         self.cancelled = False
@@ -100,5 +101,6 @@ class Wakeup:
 
     def _drain(self) -> None:
         with self._lock:
-            self._signalled = False
+            # In this order: a wake() from a finalizer in between finds itself done already, and its byte is not taken.
             self._reader.recv(64)
+            self._signalled = False

@@ -1,0 +1,27 @@
+"""What a client counts. Plain data."""
+
+from __future__ import annotations
+
+from attrs import frozen
+
+
+@frozen(kw_only=True)
+class Stats:
+    """What a client has counted so far, in messages."""
+
+    received: int
+    """Text messages received."""
+    sent: int
+    """Text messages queued to be written, forwarded ones included."""
+    forwarded: int
+    """Signaling messages sent back as they came."""
+    own: int
+    """Received messages of calls that the app started."""
+    malformed: int
+    """Messages that were no JSON object with a message type, and binary ones: ignored."""
+    unrouted: int
+    """EpSignal messages that no device could be found for."""
+    late_replies: int
+    """AttachResults that came after attach() had given up."""
+    callback_failures: int
+    """Callbacks that raised."""
