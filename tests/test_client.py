@@ -43,6 +43,14 @@ def in_thread(work: object) -> threading.Thread:
         ({"app": "a", "password": "p", "info": {"x": 1.5}}, "info.x"),
         ({"app": "a", "password": "p", "info": {"x": "\ud800"}}, "info.x"),
         ({"app": "a", "password": "p", "reconnect": True}, "reconnect"),
+        ({"app": "a", "password": "p", "info": [1]}, "info="),
+        ({"app": 5, "password": "p"}, "app="),
+        ({"app": "a", "password": "p", "domain": None}, "domain="),
+        ({"app": "a\udce4", "password": "p"}, "app="),
+        ({"app": "a", "password": "p\udce4"}, "password="),
+        ({"app": "a", "password": "p", "timeout": 10**400}, "timeout="),
+        ({"app": "a", "password": "p", "max_message_size": "1"}, "max_message_size="),
+        ({"app": "a", "password": "p", "max_outbox_size": 0}, "max_outbox_size="),
     ],
 )
 def test_unusable_option_is_named(options: dict[str, object], names: str) -> None:
@@ -56,6 +64,36 @@ def test_no_thread_before_connect() -> None:
     eps.Client("ws://127.0.0.1:1/", app="a", password="p")
     assert threading.active_count() == before
     assert open_descriptors() == descriptors
+
+
+def test_run_forever_without_connect() -> None:
+    with pytest.raises(eps.UsageError, match="connect\\(\\) first"):
+        eps.Client("ws://127.0.0.1:1/", app="a", password="p").run_forever()
+
+
+def test_no_descriptor_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("socket.socketpair", refuse)
+    with pytest.raises(eps.ConnectError, match="Too many open files"):
+        eps.connect("ws://127.0.0.1:1/", app="a", password="p")
+
+
+@pytest.mark.parametrize("name", ["epsignal-link", "epsignal-callbacks"])
+def test_no_thread_can_be_had(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    start = threading.Thread.start
+
+    def refuse(self: threading.Thread) -> None:
+        if self.name == name:
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    descriptors = open_descriptors()
+    with pytest.raises(eps.ConnectError, match="thread"):
+        eps.connect("ws://127.0.0.1:1/", app="a", password="p")
+    assert open_descriptors() <= descriptors
 
 
 # ---------------------------------------------------------------- login
@@ -99,16 +137,38 @@ def test_login_refused_by_closing(pbx: SimulatedPBX) -> None:
         eps.connect(pbx.url, app="phones", password="wrong")
 
 
+def test_internal_error_shows_nothing_of_what_was_received(peer: Peer, peer_client: eps.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("canary")
+
+    assert peer_client._link is not None
+    monkeypatch.setattr(peer_client._link._forwarding, "receive", fail)
+    peer.send({"mt": "PbxInfo"})
+    with pytest.raises(eps.ConnectionLostError, match="internal error .ValueError.") as error:
+        peer_client.run_forever()
+    assert "canary" not in str(error.value)
+
+
+def test_message_larger_than_allowed_is_not_sent(peer: Peer) -> None:
+    with peer.client(max_message_size=1000) as client:
+        device = peer.attach(client)
+        with pytest.raises(eps.UsageError, match="1000"):
+            device.send(Setup(dsp="x" * 1000), call=1, to_device=True)
+        device.send(Alert(), call=1, to_device=True)
+        assert peer.receive()["sig"] == {"type": "alert"}
+        peer.drop()
+
+
 def test_refusal_carries_the_pbx_reason(peer: Peer) -> None:
     def refuse() -> None:
         peer.upgrade()
         peer.receive()
         peer.send({"mt": "AppChallengeResult", "challenge": "x"})
         peer.receive()
-        peer.send({"mt": "AppLoginResult", "ok": False, "error": 17, "errorText": "app disabled"})
+        peer.send({"mt": "AppLoginResult", "ok": False, "error": 17, "errorText": "app\ndisabled"})
 
     server = in_thread(refuse)
-    with pytest.raises(eps.LoginError, match="app disabled, 17"):
+    with pytest.raises(eps.LoginError, match="app.disabled, 17"):
         eps.connect(peer.url, app="phones", password="p")
     server.join(PATIENCE)
 
@@ -235,6 +295,32 @@ def test_attach_to_nothing(client: eps.Client, hw: object) -> None:
         client.attach(hw)  # type: ignore[arg-type]
 
 
+def test_attach_sends_nothing_for_a_wrong_time_out(peer: Peer, peer_client: eps.Client) -> None:
+    with pytest.raises(eps.UsageError, match="time-out"):
+        peer_client.attach(HW1, timeout="10")  # type: ignore[arg-type]
+    with pytest.raises(eps.UsageError, match="hw="):
+        peer_client.attach("Swphone_\udce4")
+    peer.attach(peer_client, HW2)  # whose Attach is the first that comes
+    assert peer_client.connected
+
+
+def test_err_that_is_nested_deep(peer: Peer, peer_client: eps.Client) -> None:
+    def answer() -> None:
+        src = peer.receive()["src"]
+        peer.send('{"mt":"AttachResult","src":"' + src + '","err":' + "[" * 500 + "]" * 500 + "}")
+
+    server = in_thread(answer)
+    with pytest.raises(eps.AttachError, match="err is"):
+        peer_client.attach(HW1)
+    server.join(PATIENCE)
+
+
+def test_device_that_is_refused_later(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    peer.send({"mt": "AttachResult", "api": "EpSignal", "src": peer.src, "err": "gone"})
+    wait_until(lambda: not device.attached)
+
+
 def test_attach_without_answer_says_what_to_check(pbx: SimulatedPBX, phones: Phones) -> None:
     pbx.add_app("unticked", password="p", epsignal=False)
     with eps.connect(pbx.url, app="unticked", password="p") as client:
@@ -254,6 +340,7 @@ def test_late_answer_is_adopted_by_the_next_attach(peer: Peer, peer_client: eps.
     assert peer.receive_text() == text.encode()  # forwarded before anybody has the device
     device = peer_client.attach(HW1)
     assert device.result.area == "7031"
+    assert peer_client.stats.late_replies == 1
     device.wait_attached(timeout=PATIENCE)
     wait_until(lambda: 3 in device.calls)
     peer.send(text)
@@ -436,8 +523,9 @@ def test_loss_ends_the_client_and_every_waiter(peer: Peer, peer_client: eps.Clie
     assert not peer_client.connected and not device.attached
     with pytest.raises(eps.ConnectionLostError, match="lost"):
         device.send(Alert(), call=1, to_device=True)
-    with pytest.raises(eps.ConnectionLostError):
-        peer_client.attach("third")
+    for hw in (HW1, "third"):
+        with pytest.raises(eps.ConnectionLostError):
+            peer_client.attach(hw)
 
 
 def test_clean_close_by_the_pbx_is_a_loss(peer: Peer, peer_client: eps.Client) -> None:
@@ -482,8 +570,11 @@ def assert_closes_in_time(client: eps.Client) -> None:
 
 
 def test_close_with_silent_peer(peer: Peer) -> None:
-    client = peer.client()
+    client = peer.client(keepalive=0.01)  # which is overdue all the while
+    before = time.thread_time()
+    used = time.process_time()
     assert_closes_in_time(client)
+    assert time.process_time() - used < 0.5 + time.thread_time() - before  # it waits, and does not spin
 
 
 def test_close_with_peer_that_does_not_read(peer: Peer) -> None:

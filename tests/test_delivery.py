@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 import epsignal_sync as eps
+from epsignal_sync.deadline import Deadline
 from epsignal_sync.messages import (
     Alert,
     Conn,
@@ -312,7 +314,7 @@ def test_close_lets_callbacks_of_what_came_before_run(peer: Peer) -> None:
     client = peer.client()
     peer.attach(client)
     seen: list[object] = []
-    client.on(Setup, lambda event: client._intake.ended.wait(PATIENCE))  # until close() has ended the link
+    client.on(Setup, lambda event: client._intake.ended.wait_quietly(Deadline(PATIENCE)))  # until close() has ended the link
     client.on(Alert, seen.append)
     peer.send(peer.signaling(0, {"type": "setup"}))
     peer.sock.sendall(b"".join(frame(peer.signaling(number, {"type": "alert"})) for number in range(100)))
@@ -451,3 +453,195 @@ def test_nobody_listens_nothing_is_queued(peer: Peer, peer_client: eps.Client, c
     late: list[object] = []
     peer_client.on(NameIdentification, late.append)
     assert late == []
+
+
+# ---------------------------------------------------------------- what must not stop anything
+
+
+class Handler(logging.Handler):
+    """A log of the application that blocks or raises."""
+
+    def __init__(self, work: Callable[[], object]) -> None:
+        super().__init__()
+        self.work = work
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.work()
+
+
+@pytest.fixture
+def use_handler() -> Iterator[Callable[[Callable[[], object]], None]]:
+    handlers: list[logging.Handler] = []
+    library = logging.getLogger("epsignal_sync")
+
+    def use(work: Callable[[], object]) -> None:
+        handlers.append(Handler(work))
+        library.addHandler(handlers[-1])
+
+    yield use
+    for handler in handlers:
+        library.removeHandler(handler)
+
+
+def test_log_that_blocks_does_not_stop_forwarding(
+    peer: Peer, peer_client: eps.Client, use_handler: Callable[[Callable[[], object]], None]
+) -> None:
+    peer.attach(peer_client)
+    blocked, release = threading.Event(), threading.Event()
+    use_handler(lambda: hang(blocked, release))
+    peer.send("no json")
+    assert blocked.wait(PATIENCE)
+    for number in range(10):
+        peer.send("no json either")
+        message = peer.signaling(number, {"type": "alert"})
+        peer.send(message)
+        assert peer.receive() == message
+    release.set()
+
+
+def test_log_that_raises_ends_no_thread(peer: Peer, peer_client: eps.Client, use_handler: Callable[[Callable[[], object]], None]) -> None:
+    peer.attach(peer_client)
+    use_handler(lambda: 1 / 0)
+    peer_client.on(Alert, lambda event: 1 / 0)
+    seen: list[object] = []
+    peer_client.on(Alert, seen.append)
+    peer.send("no json")
+    for number in range(2):
+        message = peer.signaling(number, {"type": "alert"})
+        peer.send(message)
+        assert peer.receive() == message
+    wait_until(lambda: len(seen) == 2)
+    peer.drop()
+    with pytest.raises(eps.ConnectionLostError):
+        peer_client.run_forever()
+
+
+def test_keyboard_interrupt_in_a_callback_does_not_end_the_callback_thread(peer: Peer, peer_client: eps.Client) -> None:
+    peer.attach(peer_client)
+    seen: list[object] = []
+
+    def interrupted(event: object) -> None:
+        raise KeyboardInterrupt
+
+    peer_client.on(Alert, interrupted)
+    peer_client.on(Alert, seen.append)
+    for _ in range(2):
+        peer.send(peer.signaling(1, {"type": "alert"}))
+    wait_until(lambda: len(seen) == 2)
+    assert peer_client.stats.callback_failures == 2
+
+
+def test_second_callback_of_a_message_does_not_start_after_close(peer: Peer) -> None:
+    client = peer.client()
+    peer.attach(client)
+    late: list[object] = []
+    closed = threading.Event()
+
+    def close(event: object) -> None:
+        client.close()
+        closed.set()
+
+    client.on(Alert, close)
+    client.on(Alert, late.append)
+    peer.send(peer.signaling(1, {"type": "alert"}))
+    assert closed.wait(PATIENCE)
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name == "epsignal-callbacks"])
+    assert late == []
+
+
+def test_replaced_call_tells_its_end_to_those_who_only_watch_it(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    peer.send(peer.signaling(1, {"type": "setup"}))
+    wait_until(lambda: 1 in device.calls)
+    call = device.calls[1]
+    ended: list[eps.CallEnded] = []
+    call.on(eps.CallEnded, ended.append)
+    peer.send(peer.signaling(1, {"type": "setup"}))
+    wait_until(lambda: ended)
+    assert ended[0].call is call
+    wait_until(lambda: call._subscriptions == ())
+
+
+def test_fault_with_one_message_spares_the_others(peer: Peer, peer_client: eps.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = peer.attach(peer_client)
+    real = device._table.receive
+
+    def receive(call: object, *rest: Any) -> Any:
+        assert call != 1, "a fault of ours"
+        return real(call, *rest)
+
+    monkeypatch.setattr(device._table, "receive", receive)
+    peer.sock.sendall(b"".join(frame(peer.signaling(number, {"type": "setup"})) for number in (1, 2)))
+    wait_until(lambda: 2 in device.calls)
+    assert [peer.receive()["call"] for _ in range(2)] == [1, 2]
+
+
+def test_forward_that_failed_does_not_count(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client, forward=False)
+    events: list[eps.SignalEvent[Alert]] = []
+    device.on(Alert, events.append)
+    peer.send(peer.signaling(1, {"type": "alert"}, api=5))  # an api that is no text is not another API's
+    wait_until(lambda: events)
+    peer.drop()
+    wait_until(lambda: not peer_client.connected)
+    for _ in range(2):
+        with pytest.raises(eps.ConnectionLostError):
+            events[0].forward()
+    assert events[0].verdict is None
+
+
+def test_dispatcher_that_raises_is_not_tried_for_every_message(peer: Peer) -> None:
+    attempts: list[int] = []
+
+    def dispatcher(run: Callable[[], int]) -> None:
+        attempts.append(1)
+        raise RuntimeError("never ready")
+
+    with peer.client(dispatcher=dispatcher) as client:
+        peer.attach(client)
+        client.on(Alert, print)
+        for _ in range(300):
+            peer.send(peer.signaling(1, {"type": "alert"}))
+            peer.receive()
+        assert len(attempts) < 100
+        peer.drop()
+
+
+# ---------------------------------------------------------------- a loop of the program's own, and the end
+
+
+def test_process_events_ends_with_the_client(peer: Peer) -> None:
+    client = peer.client(dispatcher=eps.ManualDispatcher())
+    closer = threading.Timer(0.1, client.close)
+    closer.start()
+    with pytest.raises(eps.ClosedError):
+        while True:
+            client.process_events(None)
+    closer.join(PATIENCE)
+    assert client.process_events(0) == 0
+
+
+def test_process_events_in_a_callback_returns_at_once(peer: Peer) -> None:
+    with peer.client(dispatcher=eps.ManualDispatcher()) as client:
+        peer.attach(client)
+        counts: list[int] = []
+        client.on(Alert, lambda event: counts.append(client.process_events(None)))
+        peer.send(peer.signaling(1, {"type": "alert"}))
+        while not counts:
+            client.process_events(PATIENCE)
+        assert counts == [0]
+        peer.drop()
+
+
+def test_run_forever_handles_what_came_before_the_end(peer: Peer) -> None:
+    with peer.client(dispatcher=eps.ManualDispatcher()) as client:
+        peer.attach(client)
+        seen: list[object] = []
+        client.on(Alert, seen.append)
+        client.on(eps.ConnectionLost, seen.append)
+        peer.sock.sendall(b"".join(frame(peer.signaling(number, {"type": "alert"})) for number in range(100)))
+        wait_until(lambda: client.stats.forwarded == 100)
+        peer.drop()
+        with pytest.raises(eps.ConnectionLostError):
+            client.run_forever()
+        assert len(seen) == 101 and isinstance(seen[-1], eps.ConnectionLost)

@@ -128,5 +128,24 @@ def test_send_nonsense(peer: Peer, peer_client: eps.Client, signal: object, call
         device.send(signal, call=call, to_device=True)  # type: ignore[arg-type]
 
 
+def test_send_takes_no_call_of_another_device(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    peer.send(peer.signaling(4, {"type": "setup"}))
+    wait_until(lambda: 4 in device.calls)
+    peer.receive()
+    other = peer.attach(peer_client, HW2)
+    with pytest.raises(eps.UsageError, match=f"a call of {HW1}"):
+        other.send(Alert(), call=device.calls[4], to_device=True)
+
+
+def test_remote_of_an_overlap_dialed_call(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    peer.send(peer.signaling(1, {"type": "setup"}))
+    for digit in "123":
+        peer.send(peer.signaling(1, {"type": "info", "cd": {"num": digit}}))
+    wait_until(lambda: 1 in device.calls and device.calls[1].dialed == "123")
+    assert str(device.calls[1].remote) == "123"
+
+
 def test_repr(peer: Peer, peer_client: eps.Client) -> None:
     assert repr(peer.attach(peer_client)) == f"<Device {HW1}: attached, 0 calls>"

@@ -129,3 +129,11 @@ def test_on_call_ends_with_the_call(peer: Peer, peer_client: eps.Client) -> None
     (call,) = calls
     assert call is not None and call.ended
     assert call._subscriptions == ()  # whoever keeps the call does not keep the callbacks
+
+
+def test_cancel_in_the_middle_of_on(peer_client: eps.Client) -> None:
+    # Garbage collection may run a finalizer of the application between any two instructions of on(), on the same thread.
+    subscription = peer_client.on(Alert, print)
+    with peer_client._registry.lock:
+        subscription.cancel()
+    assert peer_client._subscriptions == ()

@@ -343,3 +343,11 @@ def check_step(verb: str, change: Change, value: Any, known: dict[int, CallRecor
         assert change.previous != change.call.state
     for one, record in table.live.items():
         assert record.id == one and record.ended_at is None
+
+
+def test_memory_of_ended_calls_is_bounded() -> None:
+    table = CallTable()
+    for number in range(10_000):
+        table.receive(number, True, {"type": "setup"}, number)
+        table.receive(number, True, {"type": "rel"}, number)
+    assert len(table._ended) < 100

@@ -167,3 +167,11 @@ def test_wake_and_cancel_after_close() -> None:
     wakeup.wake()
     wakeup.cancel()
     assert wakeup.cancelled
+
+
+def test_cancel_from_a_signal_handler_in_the_middle_of_wake(wakeup: Wakeup) -> None:
+    # A handler runs on the main thread between any two instructions, also where the lock is held.
+    with wakeup._lock:
+        wakeup.cancel()
+    with pytest.raises(ClosedError):
+        wakeup.wait_cancellable(None, read=False, write=False, timeout=0)
