@@ -17,10 +17,11 @@ from .device import Device
 from .dispatcher import CallbackThread, Dispatcher, ManualDispatcher
 from .errors import ClosedError, ConnectError, EpSignalError, ReplyTimeout, UsageError, again
 from .intake import Intake
-from .messages import Message
+from .messages import AppLogin, Message
 from .options import MEBIBYTE, check_sizes, check_texts, check_times
-from .protocol.codec import dumps, encode
+from .protocol.codec import encode
 from .protocol.digest import info_text
+from .protocol.jsontext import dumps
 from .protocol.session import Attachment, Credentials, Session
 from .registry import EventSource, Registry
 from .relay.deliveries import Received
@@ -84,6 +85,7 @@ class Client(EventSource):
             if not isinstance(info, Mapping):
                 raise UsageError(f"info= takes a dict, not a {type(info).__name__}")
             info_text(info)  # raises for what has no certain digest
+        AppLogin(app=app, sip=sip, domain=domain, guid=guid, dn=dn, info=info)  # raises here rather than amid the login
         self._settings = LinkSettings(
             endpoint=parse_url(url),
             tls=TLSSettings(verify=verify, ca_file=ca_file, fingerprint=fingerprint),
@@ -287,7 +289,7 @@ class Client(EventSource):
         if self._link is None:
             raise UsageError("send() needs a connection: call connect() first")
         try:
-            text = dumps(encode(message)).encode("utf-8")
+            text = dumps(encode(message))
         except ValueError as error:
             raise UsageError(f"this message cannot be sent: {error}") from None
         if len(text) > self._settings.max_message_size:

@@ -15,6 +15,7 @@ from .device import Device
 from .dispatcher import CallbackThread, Job, log_safely
 from .events import CallbackFailed, CallEnded, Event, FacilityEvent, MessageEvent, ReceivedEvent, SignalEvent
 from .messages import Facility, Message, Signal, Signaling
+from .messages.record import remember_text
 from .protocol.calls import CallRecord
 from .protocol.codec import decode
 from .registry import EventSource, Subscription, in_order
@@ -66,6 +67,7 @@ def _run_message(client: Client, device: Device | None, call: Call | None, recei
     if not subscriptions:
         return
     message = decode(received.data, client._session.apis)
+    remember_text(message, received.text, received.data)
     signal = message.sig if isinstance(message, Signaling) else None
     calls: list[tuple[Subscription, Any]] = []
     for subscription in subscriptions:

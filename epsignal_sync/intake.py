@@ -17,7 +17,7 @@ from .errors import AttachError, ClosedError, EpSignalError, again
 from .events import CallEnded, CallStarted, CallStateChanged, ConnectionLost, Unrouted
 from .messages import AttachResult
 from .messages.record import received as record_of
-from .messages.record import shown
+from .messages.record import remember_text, shown
 from .protocol.calls import Change
 from .protocol.codec import decode
 from .protocol.envelope import is_epsignal
@@ -163,6 +163,7 @@ class Intake:
             self._postbox.put_note(logging.WARNING, f"the PBX sent a {item.data['mt'][:40]!r} for no device that is known here")
         if self._postbox.wanted():
             message = decode(item.data, self._client._session.apis)
+            remember_text(message, item.text, item.data)
             self._postbox.put_event(Unrouted(client=self._client, message=message))
 
     # ------------------------------------------------------------ time and end

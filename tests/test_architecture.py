@@ -30,7 +30,7 @@ LIBRARIES = {
     "websocket": ("relay/upgrade.py",),
     "cattrs": ("protocol/codec.py",),
     "cattr": (),
-    "orjson": ("protocol/codec.py",),
+    "orjson": ("protocol/jsontext.py",),
     "websockets": ("simulator/",),
     "click": ("cli/",),
     "rich": ("cli/",),
@@ -165,7 +165,8 @@ def test_what_counts_as_a_forbidden_layer(module: str, source: str, wrong: bool)
         ("relay/endpoint.py", "import websocket", True), ("relay/upgrade.py", "import websocket", False),
         ("client.py", "import websockets", True), ("simulator/transport.py", "from websockets.sync.server import serve", False),
         ("messages/record.py", "import cattrs", True),
-        ("protocol/codec.py", "try:\n    import orjson\nexcept ImportError:\n    pass", False),
+        ("protocol/jsontext.py", "try:\n    import orjson\nexcept ImportError:\n    pass", False),
+        ("protocol/codec.py", "import orjson", True),
         ("recording.py", "def f():\n    import rich", True), ("cli/monitor.py", "from rich.text import Text", False),
     ],
 )  # fmt: skip

@@ -51,6 +51,7 @@ def in_thread(work: object) -> threading.Thread:
         ({"app": "a", "password": "p", "timeout": 10**400}, "timeout="),
         ({"app": "a", "password": "p", "max_message_size": "1"}, "max_message_size="),
         ({"app": "a", "password": "p", "max_outbox_size": 0}, "max_outbox_size="),
+        ({"app": "a", "password": "p", "guid": "{00ff}"}, r"AppLogin\.guid .* hex digits"),
     ],
 )
 def test_unusable_option_is_named(options: dict[str, object], names: str) -> None:
@@ -450,7 +451,7 @@ def test_peer_that_stops_reading_is_given_up(peer: Peer) -> None:
         device = peer.attach(client)
         with pytest.raises((eps.ReplyTimeout, eps.ConnectionLostError)):
             for _ in range(200):
-                device.send(Setup(uui="x" * 100_000), call=1, to_device=False, timeout=PATIENCE)
+                device.send(Setup(dsp="x" * 100_000), call=1, to_device=False, timeout=PATIENCE)
         with pytest.raises(eps.ConnectionLostError, match="stopped reading"):
             client.run_forever()
 
@@ -470,7 +471,8 @@ def test_while_nothing_is_read_silence_is_no_death(peer: Peer) -> None:
         end = time.monotonic() + 2
         while time.monotonic() < end:
             for _ in range(4):
-                peer.receive_frame()
+                if peer.receive_frame()[0] == 9:
+                    peer.sock.sendall(frame(b"", 10))
             time.sleep(0.02)
         assert client.connected
         stop.set()
@@ -483,7 +485,7 @@ def test_send_waits_and_forwarding_does_not(peer: Peer) -> None:
         device = peer.attach(client)
         with pytest.raises(eps.ReplyTimeout, match="has not taken"):
             for _ in range(400):
-                device.send(Setup(uui="x" * 100_000), call=1, to_device=False, timeout=0.2)
+                device.send(Setup(dsp="x" * 100_000), call=1, to_device=False, timeout=0.2)
         text = peer.signaling(3, {"type": "alert"})
         peer.send(text)
         wait_until(lambda: client.stats.forwarded == 1)
@@ -582,7 +584,7 @@ def test_close_with_peer_that_does_not_read(peer: Peer) -> None:
     device = peer.attach(client)
     with pytest.raises(eps.ReplyTimeout):
         while True:
-            device.send(Setup(uui="x" * 100_000), call=1, to_device=False, timeout=0.2)
+            device.send(Setup(dsp="x" * 100_000), call=1, to_device=False, timeout=0.2)
     assert_closes_in_time(client)
 
 

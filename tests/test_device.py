@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 import epsignal_sync as eps
@@ -10,6 +11,7 @@ from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from .conftest import HW1, HW2, PATIENCE, wait_until
 from .peer import Peer
+from .protocol.random_json import ordered, read
 
 Phones = tuple[SimulatedPhone, SimulatedPhone]
 
@@ -149,3 +151,33 @@ def test_remote_of_an_overlap_dialed_call(peer: Peer, peer_client: eps.Client) -
 
 def test_repr(peer: Peer, peer_client: eps.Client) -> None:
     assert repr(peer.attach(peer_client)) == f"<Device {HW1}: attached, 0 calls>"
+
+
+ODD = """{"1e400": 1e400, "large": 1180591620717411303424, "\\ud800": ["\\udfff", -0, 1.10], "null": null}"""
+
+
+def test_changed_signal_arrives_with_only_that_changed(peer: Peer, peer_client: eps.Client) -> None:
+    """The whole way: received by the link, changed in a callback, sent by the device."""
+    device = peer.attach(peer_client)
+
+    @device.on(Setup)
+    def change(event: eps.SignalEvent[Setup]) -> None:
+        changed = attrs.evolve(event.signal, cd=attrs.evolve(event.signal.cd or EP(), num="23"))
+        device.send(changed, call=5, to_device=True)
+        device.send(Alert(fty=event.signal.fty), call=5, to_device=False)
+
+    @device.on(NameIdentification)
+    def rename(event: eps.FacilityEvent[NameIdentification]) -> None:
+        device.send(Alert(fty=[attrs.evolve(event.facility, name="B")]), call=6, to_device=False)
+
+    fty = '[{"zz": %s, "type": "name_identification", "name": "A"}, 1e400, [1.10]]' % ODD  # noqa: UP031
+    sig = '{"zz": %s, "cd": {"num": "22", "zz": %s}, "type": "setup", "fty": %s, "complete": 1}' % (ODD, ODD, fty)  # noqa: UP031
+    text = f'{{"mt":"Signaling","api":"EpSignal","src":"{peer.src}","to":true,"call":3,"sig":{sig}}}'
+    peer.send(text)
+    assert peer.receive_text() == text.encode()
+    wanted = read(sig.encode())
+    wanted["cd"]["num"] = "23"
+    assert ordered(read(peer.receive_text())["sig"]) == ordered(wanted)
+    assert ordered(read(peer.receive_text())["sig"]) == ordered({"type": "alert", "fty": wanted["fty"]})
+    wanted["fty"][0]["name"] = "B"
+    assert ordered(read(peer.receive_text())["sig"]) == ordered({"type": "alert", "fty": wanted["fty"][:1]})

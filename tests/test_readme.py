@@ -15,6 +15,7 @@ from epsignal_sync.cli.commands import commands
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from .conftest import HW1
+from .peer import Peer
 from .test_samples import STEPS, assert_shown, call_and_hang_up, finish, start
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -70,6 +71,15 @@ def test_callback_for_messages(
     assert "from the phone EP(" in output and '"type":"setup"' in output
 
 
+def test_callback_for_a_facility(peer: Peer, peer_client: eps.Client, capsys: pytest.CaptureFixture[str]) -> None:
+    phone = peer.attach(peer_client)
+    exec(blocks("python")[2], {"phone": phone, "eps": eps})
+    peer.send(peer.signaling(3, {"type": "facility", "fty": [{"type": "ct_complete", "remote_name": "Carol", "remote": {"num": "24"}}]}))
+    assert peer.receive()["call"] == 3
+    peer_client.close()
+    assert capsys.readouterr().out == "now connected to Carol EP(num='24')\n"
+
+
 @pytest.mark.parametrize("end", ["-m pytest", "epsignal demo"])
 def test_command_is_one_line(end: str) -> None:
     found = [line for block in blocks("sh") for line in block.splitlines() if line.endswith(end)]
@@ -80,9 +90,10 @@ def test_command_is_one_line(end: str) -> None:
 def test_every_option_of_the_command_line_is_named() -> None:
     named = set(re.findall(r"--[a-z-]+", README.partition("## Command line")[2].partition("\n## ")[0]))
     monitor = commands.commands["monitor"]
-    assert named == {name for one in monitor.params if isinstance(one, click.Option) for name in one.opts}
-    for command in commands.commands:
-        assert f"epsignal {command}" in README
+    options = [one for command in commands.commands.values() for one in command.params if isinstance(one, click.Option)]
+    assert named == {name for one in options for name in one.opts}
+    for name in commands.commands:
+        assert f"epsignal {name}" in README
     variables = {one.envvar for one in monitor.params if one.envvar}
     assert variables == set(re.findall(r"EPSIGNAL_[A-Z]+", README))
 

@@ -24,5 +24,5 @@ def test_typical_mistakes_are_refused(tmp_path: Path) -> None:
     lines = (HERE / "typing" / "refused.py").read_text().splitlines()
     wanted = {(number, match[1]) for number, line in enumerate(lines, 1) if (match := re.search(r"  # ([a-z-]+)", line))}
     found = {(int(number), code) for number, code in re.findall(r"refused\.py:(\d+): error: .*\[([a-z-]+)\]", output)}
-    assert len(wanted) == 15
+    assert len(wanted) == 26
     assert found == wanted

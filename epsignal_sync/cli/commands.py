@@ -10,14 +10,18 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from rich.console import Console
 
 from .. import __version__
 from ..client import Client
 from ..errors import EpSignalError, UsageError
+from . import model
 from .monitor import follow, plain, show_warnings
 
 FAILURE = 1
 WRONG_CALL = 2
+WIDTH_OF_A_PIPE = 140
+"""Columns of a table that goes to a file or another program."""
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -98,6 +102,22 @@ def demo(as_json: bool) -> None:
         raise EpSignalError("the demo needs websockets for its simulated PBX: pip install 'epsignal-sync[cli,simulator]'") from None
     show_warnings()
     run_demo(as_json=as_json)
+
+
+@commands.command()
+@click.argument("name", required=False)
+@click.option("--markdown", "as_markdown", is_flag=True, help="The whole model as Markdown.")
+def types(name: str | None, as_markdown: bool) -> None:
+    """Show the signaling model: all of it as a tree, or the class NAME with its fields.
+
+    \b
+    Example:
+      epsignal types setup
+    """
+    if as_markdown:
+        click.echo(model.markdown(), nl=False)
+    else:
+        Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE).print(model.one(model.find(name)) if name else model.tree())
 
 
 def in_options(text: str) -> str:

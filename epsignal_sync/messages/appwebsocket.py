@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 from attrs import field, frozen
 
-from .record import JSONObject, Record, source, wire
+from .record import ADDITION, HEX, SECRET, JSONObject, Record, source, wire
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Message(Record):
     """Base class of everything that travels on the websocket: one JSON object with ``mt``."""
 
@@ -22,7 +22,7 @@ class Message(Record):
     """What the requester chose; the peer repeats it in the response and in every indication of that request."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class UnknownMessage(Message):
     """A message of another API, or of a type that this version does not know."""
 
@@ -35,19 +35,19 @@ class UnknownMessage(Message):
         return dict(source(self))
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class AppChallenge(Message):
     """The app asks for the challenge that its login digest has to answer."""
 
     wire_name: ClassVar[str] = "AppChallenge"
 
-    app_obj: str | None = field(default=None, metadata=wire("appObj", addition=True))
+    app_obj: str | None = field(default=None, metadata=wire("appObj", **ADDITION))
     """Name of the App object."""
-    user: str | None = field(default=None, metadata={"addition": True})
+    user: str | None = field(default=None, metadata=ADDITION)
     """Name of the user."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class AppChallengeResult(Message):
     """The PBX's challenge."""
 
@@ -55,11 +55,11 @@ class AppChallengeResult(Message):
 
     challenge: str | None = None
     """Up to 16 characters."""
-    sys_client: Any = field(default=None, metadata=wire("sysClient", addition=True))
+    sys_client: Any = field(default=None, metadata=wire("sysClient", **ADDITION))
     """Not documented."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class AppLogin(Message):
     """The login: who the app is, and the digest that proves it."""
 
@@ -71,11 +71,11 @@ class AppLogin(Message):
     """Domain of the PBX, or empty."""
     sip: str | None = None
     """Name of the user; empty for a login to an App object."""
-    guid: str | None = None
+    guid: str | None = field(default=None, metadata=HEX)
     """GUID of the user, hex, or empty."""
     dn: str | None = None
     """Display name of the user, or empty."""
-    digest: str | None = field(default=None, metadata={"secret": True})
+    digest: str | None = field(default=None, metadata={**HEX, **SECRET})
     """Lower-case hex SHA-256 over the other fields, the challenge and the password."""
     pbx_obj: str | None = field(default=None, metadata=wire("pbxObj"))
     """Name of the PBX object; not part of the digest."""
@@ -83,7 +83,7 @@ class AppLogin(Message):
     """What the app wants to tell of itself; part of the digest where present."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class AppLoginResult(Message):
     """The PBX's answer to the login."""
 
@@ -101,7 +101,7 @@ class AppLoginResult(Message):
     """Domain of the PBX."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class PbxInfo(Message):
     """What the PBX says of itself; may come at any time."""
 
@@ -121,7 +121,7 @@ class PbxInfo(Message):
     """Firmware build number."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class CheckBuild(Message):
     """Asks whether a page is still the current build."""
 
@@ -131,7 +131,7 @@ class CheckBuild(Message):
     """The page's address."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class CheckBuildResult(Message):
     """The answer to CheckBuild."""
 
@@ -141,7 +141,7 @@ class CheckBuildResult(Message):
     """The address of the current build, where it is another one."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class AppInfo(Message):
     """The PBX asks the app what it can do."""
 
@@ -151,7 +151,7 @@ class AppInfo(Message):
     """Name of the app."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class AppInfoResult(Message):
     """The answer to AppInfo."""
 
@@ -167,7 +167,7 @@ class AppInfoResult(Message):
     """Name of the app for devices."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class KeepAlive(Message):
     """Sent after a time without traffic; nothing answers it."""
 

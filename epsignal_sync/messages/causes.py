@@ -75,6 +75,18 @@ CAUSE_TEXTS: dict[int, str] = {
 }
 """Cause value to name."""
 
+CAUSE_LOCATIONS: dict[int, str] = {
+    0: "User",
+    1: "Private network serving the local user",
+    2: "Public network serving the local user",
+    3: "Transit network",
+    4: "Public network serving the remote user",
+    5: "Private network serving the remote user",
+    7: "International network",
+    10: "Network beyond interworking point",
+}
+"""Location value to name (ITU-T Q.850, section 2.2.4)."""
+
 
 def cause_text(num: object) -> str:
     """Return the Q.850 name of a cause value; ``cause 99`` style for one without a name, "" for what is no number or text."""

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from attrs import field, frozen
 
 from .appwebsocket import Message
-from .record import Record, WireEnum, wire
+from .record import SECRET, Record, WireEnum, wire
 from .signals import Signal
 
 
@@ -34,12 +34,12 @@ class CallState(WireEnum):
     """Parked."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class EpSignalMessage(Message):
     """Base class of the messages of the EpSignal API."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Attach(EpSignalMessage):
     """The app asks to be put into the signaling path of a device."""
 
@@ -49,7 +49,7 @@ class Attach(EpSignalMessage):
     """Hardware id: the name with which the device registers, often its MAC address."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class AttachResult(EpSignalMessage):
     """The PBX's answer to Attach."""
 
@@ -63,7 +63,7 @@ class AttachResult(EpSignalMessage):
     """TURN servers as received: addresses or names, separated by ``;``. See turn_servers."""
     turn_usr: str | None = field(default=None, metadata=wire("turnUsr"))
     """User name for the TURN servers."""
-    turn_pwd: str | None = field(default=None, metadata=wire("turnPwd", secret=True))
+    turn_pwd: str | None = field(default=None, metadata=wire("turnPwd", **SECRET))
     """Password for the TURN servers; masked in repr and logs."""
     prefix_intl: str | None = field(default=None, metadata=wire("prefixIntl"))
     """Digits to dial before an international number, the trunk prefix included."""
@@ -96,21 +96,21 @@ def split_servers(text: str | None) -> tuple[str, ...]:
     return tuple(part.strip() for part in (text or "").split(";") if part.strip())
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Attached(EpSignalMessage):
     """The device is registered and the app is in its signaling path from now on."""
 
     wire_name: ClassVar[str] = "Attached"
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Detached(EpSignalMessage):
     """The device unregistered; Attached follows when it registers again."""
 
     wire_name: ClassVar[str] = "Detached"
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Remote(Record):
     """The other party of a call."""
 
@@ -122,7 +122,7 @@ class Remote(Record):
     """Display name."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Info(Record):
     """What a Sync says of a call."""
 
@@ -136,7 +136,7 @@ class Info(Record):
     """The other party."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Sync(EpSignalMessage):
     """One call that existed when the app came into the path; one Sync for each."""
 
@@ -148,7 +148,7 @@ class Sync(EpSignalMessage):
     """What the PBX knows of the call."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Signaling(EpSignalMessage):
     """One signaling message of one call, from or to the device."""
 

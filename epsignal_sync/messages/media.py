@@ -6,7 +6,7 @@ from typing import Any
 
 from attrs import field, frozen
 
-from .record import SECRET, Record, WireEnum
+from .record import ADDITION, HEX, SECRET, UNSIGNED, Record, WireEnum
 
 
 class ChannelsCmd(WireEnum):
@@ -79,23 +79,23 @@ class Coder(WireEnum):
     VPB = "VPB"
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class SrtpKey(Record):
     """A key for SRTP (RFC 4568)."""
 
-    tag: int | None = None
+    tag: int | None = field(default=None, metadata=UNSIGNED)
     """Number of the crypto attribute."""
     mode: Any = None
     """Cipher and authentication, for example ``AES128-80``."""
     mki: Any = None
     """Master key identifier."""
-    mki_len: int | None = None
+    mki_len: int | None = field(default=None, metadata=UNSIGNED)
     """Length of the master key identifier, in bytes."""
-    b: str | None = field(default=None, metadata=SECRET)
+    b: str | None = field(default=None, metadata={**HEX, **SECRET})
     """Key and salt, hex; masked in repr and logs."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class IceCandidate(Record):
     """One ICE candidate (RFC 8445); any JSON value is taken for each field."""
 
@@ -121,13 +121,13 @@ class IceCandidate(Record):
     """Foundation (RFC 8445, section 5.1.1.3)."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Ice(Record):
     """The ICE parameters of one kind of media."""
 
     lite: bool | None = None
     """True: the sender only implements ICE lite."""
-    fingerprint: str | None = None
+    fingerprint: str | None = field(default=None, metadata=HEX)
     """Fingerprint of the DTLS certificate, hex."""
     usr: str | None = None
     """ICE user name fragment."""
@@ -137,7 +137,7 @@ class Ice(Record):
     """The candidates."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class MediaChannel(Record):
     """One coder that is offered or chosen, and where its media go."""
 
@@ -145,35 +145,35 @@ class MediaChannel(Record):
     """The coder; a spelling of an older or newer PBX stays a plain str."""
     number: Any = None
     """Number of the coder among several of its kind."""
-    xmit: int | None = None
+    xmit: int | None = field(default=None, metadata=UNSIGNED)
     """Packet size for sending, in milliseconds."""
-    rate: int | None = None
+    rate: int | None = field(default=None, metadata=UNSIGNED)
     """Sampling rate, in Hz."""
     addr: str | None = None
     """Address for RTP."""
-    port: int | None = None
+    port: int | None = field(default=None, metadata=UNSIGNED)
     """Port for RTP."""
     mc_addr: str | None = None
     """Multicast address."""
-    mc_port: int | None = None
+    mc_port: int | None = field(default=None, metadata=UNSIGNED)
     """Multicast port."""
-    pt: int | None = None
+    pt: int | None = field(default=None, metadata=UNSIGNED)
     """RTP payload type (RFC 3551)."""
     flags: Any = None
     """Not documented."""
-    recv: int | None = field(default=None, metadata={"addition": True})
+    recv: int | None = field(default=None, metadata={**UNSIGNED, **ADDITION})
     """Packet size for receiving, in milliseconds."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Channels(Record):
     """A media offer or answer. ``source``, ``id``, ``guid`` and ``key`` belong together: pass it on untouched."""
 
     source: MediaSource | str | None = None
     """Where it comes from."""
-    id: int | None = None
+    id: int | None = field(default=None, metadata=UNSIGNED)
     """Number of the description at its source."""
-    guid: str | None = None
+    guid: str | None = field(default=None, metadata=HEX)
     """GUID of the source, hex."""
     key: SrtpKey | None = None
     """Key for SRTP."""

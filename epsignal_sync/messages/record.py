@@ -7,16 +7,18 @@ attribute is not known here: :mod:`epsignal_sync.protocol.codec` installs that i
 
 from __future__ import annotations
 
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 import attrs
 from attrs import field, frozen
 
 from ..errors import UsageError
+from .declared import accepts, describe
 
 JSONObject = dict[str, Any]
 
@@ -33,6 +35,33 @@ def wire(name: str, **metadata: Any) -> dict[str, Any]:
 
 SECRET: dict[str, Any] = {"secret": True}
 """Field metadata: the value is masked in repr and in logs; it can be read as an attribute."""
+ADDITION: dict[str, Any] = {"addition": True}
+"""Field metadata: in use on the wire, but not in the public tables."""
+
+
+def _hexadecimal(value: Any) -> str:
+    texts = value if isinstance(value, tuple) else (value,)
+    return "" if all(re.fullmatch("([0-9A-Fa-f]{2})*", text) for text in texts) else "it takes hex digits, two for each byte"
+
+
+def _unsigned(value: Any) -> str:
+    return "" if value >= 0 else "it takes an unsigned integer"
+
+
+def _user_to_user(value: Any) -> str:
+    size = len(value.encode("utf-8", "surrogatepass"))
+    return "" if size <= 128 else f"it takes at most 128 bytes of UTF-8, not {size}"
+
+
+def _not_empty(value: Any) -> str:
+    return "" if value else "leave it out rather than empty"
+
+
+# Field metadata: what the app sets is judged by these; what was received is not.
+HEX: dict[str, Any] = {"check": _hexadecimal}
+UNSIGNED: dict[str, Any] = {"check": _unsigned}
+USER_TO_USER: dict[str, Any] = {"check": _user_to_user}
+NOT_EMPTY: dict[str, Any] = {"check": _not_empty}
 
 
 class WireEnum(str, Enum):
@@ -53,24 +82,51 @@ class WireField:
     wire: str
     type: Any
     secret: bool
+    check: Callable[[Any], str] | None
+
+
+class Problem(NamedTuple):
+    """A received value that does not fit the declared type of its field."""
+
+    path: str
+    """Where it stands, by the names on the wire, for example ``sig.fty[0].remote``."""
+    value: Any
+    """The value as it was received."""
+
+    def __repr__(self) -> str:
+        key = self.path.rsplit(".", 1)[-1]
+        return f"({self.path!r}, {MASK if key in SECRET_KEYS else shown(self.value)})"
 
 
 _decode: Callable[[Record], None]
-_find_problems: Callable[[Record], tuple[tuple[str, Any], ...]]
+_find_problems: Callable[[Record], tuple[Problem, ...]]
 
 
-def install_decoder(decode: Callable[[Record], None], find_problems: Callable[[Record], tuple[tuple[str, Any], ...]]) -> None:
+def install_decoder(decode: Callable[[Record], None], find_problems: Callable[[Record], tuple[Problem, ...]]) -> None:
     """Tell the records how their attributes are filled from what was received (called once, by the codec)."""
     global _decode, _find_problems
     _decode, _find_problems = decode, find_problems
 
 
-@frozen(kw_only=True, repr=False)
-class Record:
+class _Received:
+    """The slots of a record that are no attributes of its message."""
+
+    __slots__ = ("_received", "_root")
+
+    _received: JSONObject | None
+    # The received text and the whole JSON object that was read from it, where somebody may want to send this on.
+    _root: tuple[bytes, JSONObject] | None
+
+
+@frozen(kw_only=True, repr=False, eq=False)
+class Record(_Received):
     """Base class of messages, signals, facilities and objects.
 
     Instances are immutable and may be shared between threads. Change one with :func:`attrs.evolve`: what is not
     named there goes back as it was received, unknown fields and nulls included; a field set to None is removed.
+
+    A received null, and a value that did not fit, read as None already, so setting them to None is no change and they
+    stay. To leave such a field out, build a new object from those attributes that are wanted.
     """
 
     wire_name: ClassVar[str] = ""
@@ -80,15 +136,23 @@ class Record:
 
     # The object that this one was evolved from; a received object is its own origin, a built one has none.
     _origin: Record | None = field(default=None, alias="_origin", eq=False, metadata={"hidden": True})
-    _received: JSONObject | None = field(init=False, eq=False, metadata={"hidden": True})
 
     def __attrs_post_init__(self) -> None:
         object.__setattr__(self, "_received", None)
+        object.__setattr__(self, "_root", None)
+        origin = self._origin
         for one in wire_fields(type(self)):
             value = getattr(self, one.name)
-            if value is not None and not accepts(one.type, value):
+            # What was received and is not replaced is not judged: it goes back as it came.
+            if value is None or (origin is not None and value is getattr(origin, one.name)):
+                continue
+            if not accepts(one.type, value):
+                wrong = f"it takes {describe(one.type)}"
+            else:
+                wrong = one.check(value) if one.check is not None else ""
+            if wrong:
                 text = MASK if one.secret else shown(value)[:80]
-                raise UsageError(f"{type(self).__name__}.{one.name} cannot be {text}: it takes {describe(one.type)}")
+                raise UsageError(f"{type(self).__name__}.{one.name} cannot be {text}: {wrong}")
 
     if not TYPE_CHECKING:  # a type checker must still refuse misspelt attributes
 
@@ -96,10 +160,22 @@ class Record:
             # Runs only for a slot that is not filled yet, that is on a received object before its first reading.
             if name == "_origin":
                 return self
+            if name == "_root":
+                return None
             if name.startswith("__") or name not in wire_names(type(self)):
                 raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
             _decode(self)
             return object.__getattribute__(self, name)
+
+    # Written once here: what attrs would compile for each class made up a fourth of the time that importing takes.
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        return all(getattr(self, one.name) == getattr(other, one.name) for one in wire_fields(type(self)))
+
+    def __hash__(self) -> int:
+        return hash((type(self), *[getattr(self, one.name) for one in wire_fields(type(self))]))
 
     def __repr__(self) -> str:
         parts = []
@@ -111,7 +187,7 @@ class Record:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._received is not None:
-            return received, (type(self), self._received)
+            return _received_again, (type(self), self._received, self._root)
         origin = self._origin
         values = {one.name: getattr(self, one.name) for one in wire_fields(type(self))}
         if origin is not None:  # only what was changed: the rest must stay the origin's own objects
@@ -126,8 +202,11 @@ class Record:
         return types.MappingProxyType({key: value for key, value in data.items() if key not in known and key != self.discriminator})
 
     @property
-    def problems(self) -> tuple[tuple[str, Any], ...]:
-        """What was received and does not fit its declared type, as (path, value); it goes back unchanged."""
+    def problems(self) -> tuple[Problem, ...]:
+        """What was received and does not fit its declared type, as (path, value); it goes back unchanged.
+
+        Their repr masks secrets; ``value`` does not.
+        """
         return _find_problems(self)
 
 
@@ -139,6 +218,11 @@ def received(cls: type[R], data: JSONObject) -> R:
     record = cls.__new__(cls)
     object.__setattr__(record, "_received", data)
     return record
+
+
+def remember_text(record: Record, text: bytes, data: JSONObject) -> None:
+    """Have a received record remember the text it came in, so that it can be sent on without a loss."""
+    object.__setattr__(record, "_root", (text, data))
 
 
 def masked(value: Any) -> Any:
@@ -175,6 +259,13 @@ def _rebuild(cls: type[R], values: dict[str, Any], origin: Record | None) -> R:
     return cls(**values) if origin is None else attrs.evolve(typing.cast(R, origin), **values)
 
 
+def _received_again(cls: type[R], data: JSONObject, root: tuple[bytes, JSONObject] | None) -> R:
+    record = received(cls, data)
+    if root is not None:
+        remember_text(record, *root)
+    return record
+
+
 _wire_fields: dict[type[Record], tuple[WireField, ...]] = {}
 _wire_names: dict[type[Record], dict[str, str]] = {}
 
@@ -195,6 +286,7 @@ def _read_wire_fields(cls: type[Record]) -> tuple[WireField, ...]:
             wire=one.metadata.get("wire", one.name),
             type=hints[one.name],
             secret=one.metadata.get("secret", False),
+            check=one.metadata.get("check"),
         )
         for one in attrs.fields(cls)
         if not one.metadata.get("hidden")
@@ -207,35 +299,3 @@ def wire_names(cls: type[Record]) -> dict[str, str]:
     if names is None:
         names = _wire_names[cls] = {one.name: one.wire for one in wire_fields(cls)}
     return names
-
-
-def is_union(declared: Any) -> bool:
-    """Whether a declared type is a union, in either spelling."""
-    return typing.get_origin(declared) in (typing.Union, types.UnionType)
-
-
-def accepts(declared: Any, value: Any) -> bool:
-    """Whether a value that the app sets fits the declared type; nothing is converted: True is no int."""
-    if declared is Any:
-        return True
-    if is_union(declared):
-        return any(accepts(one, value) for one in typing.get_args(declared))
-    origin = typing.get_origin(declared)
-    if origin is tuple:
-        return isinstance(value, tuple) and all(accepts(typing.get_args(declared)[0], one) for one in value)
-    if origin is not None:
-        return isinstance(value, origin)
-    if declared in (str, int, float):
-        return isinstance(value, declared) and not isinstance(value, bool)
-    return isinstance(value, declared)
-
-
-def describe(declared: Any) -> str:
-    """Return a declared type in words, for an error."""
-    if is_union(declared):
-        return " or ".join(describe(one) for one in typing.get_args(declared) if one is not type(None))
-    if typing.get_origin(declared) is tuple:
-        return f"a tuple of {describe(typing.get_args(declared)[0])}"
-    if isinstance(declared, type) and issubclass(declared, Enum):
-        return f"one of {', '.join(str(one.value) for one in declared)}"
-    return getattr(declared, "__name__", str(declared))

@@ -10,33 +10,21 @@ from typing import Any, ClassVar, TypeVar
 
 from attrs import field, frozen
 
-from .causes import cause_text
+from .causes import CAUSE_LOCATIONS, cause_text
+from .endpoint import EP
 from .facilities import Facility
 from .media import Channels, ChannelsCmd
-from .record import JSONObject, Record, source, wire
+from .record import HEX, USER_TO_USER, JSONObject, Record, source, wire
 
 F = TypeVar("F", bound=Facility)
 
 
 def _facilities(value: Iterable[Facility] | None) -> tuple[Facility, ...] | None:
-    return None if value is None else tuple(value)
+    # What is no collection at all is left as it is, to be refused in the same words as every other wrong type.
+    return tuple(value) if isinstance(value, Iterable) else value
 
 
-@frozen(kw_only=True, repr=False)
-class EP(Record):
-    """An endpoint: the calling or the called party."""
-
-    num: str | None = None
-    """Digits, ``*`` and ``#``, with the prefixes R (presentation restricted), S (subscriber), N (national), I (international)."""
-    sip: str | None = None
-    """SIP name; only the user part inside the local domain."""
-    flags: str | None = field(default=None, metadata={"addition": True})
-    """Not documented."""
-    guid: str | None = field(default=None, metadata={"addition": True})
-    """GUID of the user, hex."""
-
-
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Cause(Record):
     """Why a call ended or failed."""
 
@@ -50,8 +38,13 @@ class Cause(Record):
         """The Q.850 name of the cause value, such as "User busy"; "" where there is no value."""
         return cause_text(self.num)
 
+    @property
+    def location(self) -> str:
+        """The Q.850 name of the location, such as "User"; "" where there is none or it has no name."""
+        return CAUSE_LOCATIONS.get(self.loc, "") if type(self.loc) is int else ""
 
-@frozen(kw_only=True, repr=False)
+
+@frozen(kw_only=True, repr=False, eq=False)
 class Signal(Record):
     """Base class of the signaling messages."""
 
@@ -68,7 +61,7 @@ class Signal(Record):
         return None
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class UnknownSignal(Signal):
     """A signaling message of a type that this version does not know."""
 
@@ -81,13 +74,13 @@ class UnknownSignal(Signal):
         return dict(source(self))
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Setup(Signal):
     """Starts a call."""
 
     wire_name: ClassVar[str] = "setup"
 
-    bc: str | None = None
+    bc: str | None = field(default=None, metadata=HEX)
     """Bearer capability, hex: ``8090a2`` with media, ``a880`` without."""
     cg: EP | None = None
     """Calling party."""
@@ -101,25 +94,25 @@ class Setup(Signal):
     """What ``channels`` is: PROPOSAL is an offer, SELECT an answer, REQUEST asks for an offer, CLOSE ends media."""
     channels: Channels | None = None
     """The media offer or answer."""
-    faststart: tuple[str, ...] | None = None
+    faststart: tuple[str, ...] | None = field(default=None, metadata=HEX)
     """H.245 fast start elements, hex each."""
-    uui: str | None = None
+    uui: str | None = field(default=None, metadata=USER_TO_USER)
     """User-to-user information, at most 128 bytes."""
-    llc: str | None = None
+    llc: str | None = field(default=None, metadata=HEX)
     """Lower layer compatibility, hex."""
-    hlc: str | None = None
+    hlc: str | None = field(default=None, metadata=HEX)
     """Higher layer compatibility, hex."""
-    pi: tuple[str, ...] | None = None
+    pi: tuple[str, ...] | None = field(default=None, metadata=HEX)
     """Progress indicators, hex each."""
-    conf_id: str | None = field(default=None, metadata=wire("confId"))
+    conf_id: str | None = field(default=None, metadata=wire("confId", **HEX))
     """H.323 conference id, hex; the same on all legs of a call."""
-    call_id: str | None = field(default=None, metadata=wire("callId"))
+    call_id: str | None = field(default=None, metadata=wire("callId", **HEX))
     """H.323 call id, hex."""
     dsp: str | None = None
     """Display text."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class _MediaSignal(Signal):
     """The fields of a message that can carry media negotiation."""
 
@@ -129,11 +122,11 @@ class _MediaSignal(Signal):
     """What ``channels`` is: PROPOSAL is an offer, SELECT an answer, REQUEST asks for an offer, CLOSE ends media."""
     channels: Channels | None = None
     """The media offer or answer."""
-    faststart: tuple[str, ...] | None = None
+    faststart: tuple[str, ...] | None = field(default=None, metadata=HEX)
     """H.245 fast start elements, hex each."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class SetupAck(_MediaSignal):
     """Asks for more digits (overlap dialing)."""
 
@@ -143,7 +136,7 @@ class SetupAck(_MediaSignal):
     """True: tones are available in the media."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class InfoSignal(Signal):
     """More digits (``cd.num``), or display text while connected."""
 
@@ -159,7 +152,7 @@ class InfoSignal(Signal):
     """Display text."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class CallProc(_MediaSignal):
     """Dialing is complete."""
 
@@ -169,7 +162,7 @@ class CallProc(_MediaSignal):
     """True: tones are available in the media."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Alert(_MediaSignal):
     """The called party is ringing."""
 
@@ -177,11 +170,11 @@ class Alert(_MediaSignal):
 
     inband_info: bool | None = None
     """True: tones are available in the media."""
-    pi: tuple[str, ...] | None = None
+    pi: tuple[str, ...] | None = field(default=None, metadata=HEX)
     """Progress indicators, hex each."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Progress(Signal):
     """In-band tones are available; with ``cau`` the call has failed, but tones are there."""
 
@@ -191,29 +184,29 @@ class Progress(Signal):
     """True: tones are available in the media."""
     cau: Cause | None = None
     """Why the call failed."""
-    pi: tuple[str, ...] | None = None
+    pi: tuple[str, ...] | None = field(default=None, metadata=HEX)
     """Progress indicators, hex each."""
     channels_cmd: ChannelsCmd | str | None = None
     """What ``channels`` is: PROPOSAL is an offer, SELECT an answer, REQUEST asks for an offer, CLOSE ends media."""
     channels: Channels | None = None
     """The media offer or answer."""
-    faststart: tuple[str, ...] | None = None
+    faststart: tuple[str, ...] | None = field(default=None, metadata=HEX)
     """H.245 fast start elements, hex each."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Conn(_MediaSignal):
     """The call is accepted."""
 
     wire_name: ClassVar[str] = "conn"
 
-    uui: str | None = None
+    uui: str | None = field(default=None, metadata=USER_TO_USER)
     """User-to-user information, at most 128 bytes."""
     dsp: str | None = None
     """Display text."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Disc(Signal):
     """The end of a call that keeps its tones alive; answered with ``rel``."""
 
@@ -223,15 +216,15 @@ class Disc(Signal):
     """True: tones are available in the media."""
     cau: Cause | None = None
     """Why the call ended."""
-    pi: tuple[str, ...] | None = None
+    pi: tuple[str, ...] | None = field(default=None, metadata=HEX)
     """Progress indicators, hex each."""
-    uui: str | None = None
+    uui: str | None = field(default=None, metadata=USER_TO_USER)
     """User-to-user information, at most 128 bytes."""
     dsp: str | None = None
     """Display text."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Rel(Signal):
     """Ends a call at once; never answered."""
 
@@ -239,14 +232,45 @@ class Rel(Signal):
 
     cau: Cause | None = None
     """Why the call ended."""
-    uui: str | None = None
+    uui: str | None = field(default=None, metadata=USER_TO_USER)
     """User-to-user information, at most 128 bytes."""
     dsp: str | None = None
     """Display text."""
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class FacilitySignal(Signal):
     """Supplementary services alone."""
 
     wire_name: ClassVar[str] = "facility"
+
+
+@frozen(kw_only=True, repr=False, eq=False)
+class ChannelsSignal(_MediaSignal):
+    """Media negotiation alone."""
+
+    wire_name: ClassVar[str] = "channels"
+
+
+@frozen(kw_only=True, repr=False, eq=False)
+class UserInfo(Signal):
+    """User-to-user data."""
+
+    wire_name: ClassVar[str] = "user_info"
+
+    uui: str | None = field(default=None, metadata=USER_TO_USER)
+    """The data, at most 128 bytes."""
+
+
+@frozen(kw_only=True, repr=False, eq=False)
+class MediaInfo(Signal):
+    """Media status; its fields are not documented: whatever comes stands in ``extra``."""
+
+    wire_name: ClassVar[str] = "media_info"
+
+
+@frozen(kw_only=True, repr=False, eq=False)
+class Accept(Signal):
+    """Used with some supplementary services only."""
+
+    wire_name: ClassVar[str] = "accept"

@@ -1,4 +1,4 @@
-"""JSON text <-> messages. The only importer of cattrs and of the JSON libraries; knows nothing of sockets or calls.
+"""JSON values <-> messages. The only importer of cattrs; knows nothing of texts, sockets or calls.
 
 cattrs dispatches on the declared types; every hook here is strict: nothing is coerced, and a value that does not fit
 raises :class:`Mismatch`, which makes the attribute None and the value a problem of its message.
@@ -6,8 +6,6 @@ raises :class:`Mismatch`, which makes the attribute None and the value a problem
 
 from __future__ import annotations
 
-import json
-import re
 import typing
 from collections.abc import Callable, Collection, Mapping
 from enum import Enum
@@ -16,65 +14,16 @@ from typing import Any, TypeVar
 import cattrs
 
 from .. import messages
-from ..messages.record import JSONObject, Record, install_decoder, is_union, received, source, wire_fields
-
-try:
-    import orjson
-except ImportError:  # the extra `speed` is not installed
-    orjson = None  # type: ignore[assignment,unused-ignore]
+from ..messages.declared import is_union
+from ..messages.record import JSONObject, Problem, Record, install_decoder, received, source, wire_fields
+from .jsontext import UNCERTAIN_NUMBER, loads_exact
 
 R = TypeVar("R", bound=Record)
 Hook = Callable[[Any, Any], Any]
 
-# A number outside of a string that orjson may read with a loss: a long one, or one with a fraction or an exponent.
-# A string that looks like one only costs the slower reading.
-_UNCERTAIN_NUMBER = re.compile(rb"[:,\[]\s*-?[0-9]+(?:[.eE]|(?<=[0-9]{19}))")
-
 
 class Mismatch(ValueError):
     """A received value does not fit the declared type of its field."""
-
-
-def loads(text: bytes) -> Any:
-    """Return the JSON value of a text: fast, but a number may have lost digits (see :func:`loads_exact`).
-
-    Raises ValueError for what no JSON parser here can read.
-    """
-    if orjson is not None:
-        try:
-            return orjson.loads(text)
-        except ValueError:
-            pass  # lone surrogates, NaN: json reads more than orjson does
-    return _json_loads(text, _rough_integer)
-
-
-def loads_exact(text: bytes) -> Any:
-    """Return the JSON value of a text with every integer as it stands. Raises ValueError like :func:`loads`."""
-    if orjson is None or _UNCERTAIN_NUMBER.search(text):
-        return _json_loads(text, int)
-    return loads(text)
-
-
-def _rough_integer(digits: str) -> int | float:
-    try:
-        return int(digits)
-    except ValueError:  # more digits than Python converts: no reason to keep the message from the phone
-        return float(digits)
-
-
-def _json_loads(text: bytes, parse_integer: Callable[[str], int | float]) -> Any:
-    try:
-        return json.loads(text.decode("utf-8"), parse_int=parse_integer)
-    except RecursionError:
-        raise ValueError("nested too deep") from None
-
-
-def dumps(value: Any) -> str:
-    """Return the compact JSON text of a value. Raises ValueError for what JSON cannot carry."""
-    try:
-        return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-    except (TypeError, RecursionError) as error:
-        raise ValueError(f"JSON cannot carry this: {error}") from None
 
 
 # ---------------------------------------------------------------- classes by their name on the wire
@@ -175,25 +124,32 @@ def _structure_tuple(declared: Any) -> Hook:
 def _structure_facilities(value: Any, _: Any) -> tuple[messages.Facility, ...]:
     if type(value) is not list:
         raise Mismatch
-    return tuple([_facility(one) for one in value])
+    return tuple([_facility(value, index) for index in range(len(value))])
 
 
-def _facility(value: Any) -> messages.Facility:
+def _facility(values: list[Any], index: int) -> messages.Facility:
+    value = values[index]
     if type(value) is dict:
         return received(facility_class(value), value)
     # One bad element must not hide the others: it becomes an UnknownFacility that remembers what it was.
-    return received(messages.UnknownFacility, _NoObject(value))
+    return received(messages.UnknownFacility, _NoObject(values, index))
 
 
 class _NoObject(dict[str, Any]):
     """Stands for an element of ``fty`` that is no JSON object, so that it can go back as it came."""
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, values: list[Any], index: int) -> None:
         super().__init__()
-        self.value = value
+        self.values_around = values
+        self.index = index
+
+    @property
+    def value(self) -> Any:
+        """What was received."""
+        return self.values_around[self.index]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _NoObject, (self.value,)
+        return _NoObject, (self.values_around, self.index)
 
 
 def _structure_union(declared: Any) -> Hook:
@@ -260,15 +216,20 @@ def _decode_attributes(record: Record) -> None:
             except Mismatch:
                 value = None
         values.append((name, value))
+    root = record._root
     for name, value in values:
         put(record, name, value)
+        if root is not None:  # each part can be sent on in another message, without a loss
+            for inner in value if isinstance(value, tuple) else (value,):
+                if isinstance(inner, Record):
+                    put(inner, "_root", root)
 
 
-def _find_problems(record: Record) -> tuple[tuple[str, Any], ...]:
+def _find_problems(record: Record) -> tuple[Problem, ...]:
     data = source(record)
-    found: list[tuple[str, Any]] = []
+    found: list[Problem] = []
     if isinstance(data, _NoObject):
-        found.append(("", data.value))
+        found.append(Problem("", data.value))
     for name, wire, hook, declared in _table(type(record)):
         raw = data.get(wire)
         value = getattr(record, name)
@@ -276,11 +237,11 @@ def _find_problems(record: Record) -> tuple[tuple[str, Any], ...]:
             try:
                 hook(raw, declared)
             except Mismatch:
-                found.append((wire, raw))
+                found.append(Problem(wire, raw))
         for index, inner in enumerate(value if isinstance(value, tuple) else (value,)):
             if isinstance(inner, Record):
                 place = f"{wire}[{index}]" if isinstance(value, tuple) else wire
-                found += [(f"{place}.{path}".rstrip("."), bad) for path, bad in _find_problems(inner)]
+                found += [Problem(f"{place}.{path}".rstrip("."), bad) for path, bad in _find_problems(inner)]
     return tuple(found)
 
 
@@ -292,35 +253,66 @@ install_decoder(_decode_attributes, _find_problems)
 
 def encode(record: Record) -> JSONObject:
     """Return the JSON object of a record: what was received, with only that replaced which evolve changed."""
+    data: JSONObject = _encode(record, {})
+    return data
+
+
+Exact = dict[int, Any]
+"""The exactly read objects and lists by the ``id`` of the quickly read ones."""
+
+
+def _read_exactly(record: Record, exact: Exact) -> None:
+    """Add what a record's text says exactly: the fast reading may have changed a number that goes back."""
+    root = record._root
+    if root is None or id(root[1]) in exact:
+        return
+    exact[id(root[1])] = root[1]
+    if not UNCERTAIN_NUMBER.search(root[0]):
+        return
+    pairs = [(root[1], loads_exact(root[0]))]
+    while pairs:  # no recursion: what could be read must not be too deep to be sent on
+        rough, precise = pairs.pop()
+        exact[id(rough)] = precise
+        keys: Any = rough if isinstance(rough, dict) else range(len(rough))
+        pairs += [(rough[key], precise[key]) for key in keys if isinstance(rough[key], (dict, list))]
+
+
+def _encode(record: Record, exact: Exact) -> Any:
     origin = record._origin
+    if origin is not None:
+        _read_exactly(origin, exact)
+    received_data = source(record)
     if origin is record:
-        return source(record)
+        if isinstance(received_data, _NoObject):
+            around = received_data.values_around
+            return exact.get(id(around), around)[received_data.index]
+        return exact.get(id(received_data), received_data)
     if origin is None:
         data: JSONObject = {record.discriminator: record.wire_name} if record.wire_name else {}
         for one in wire_fields(type(record)):
             value = getattr(record, one.name)
             if value is not None:
-                data[one.wire] = _encode_value(value)
+                data[one.wire] = _encode_value(value, exact)
         return data
-    data = dict(source(record))
+    data = dict(exact.get(id(received_data), received_data))
     for one in wire_fields(type(record)):
         value = getattr(record, one.name)
         if value is not getattr(origin, one.name):
             if value is None:
                 data.pop(one.wire, None)
             else:
-                data[one.wire] = _encode_value(value)
+                data[one.wire] = _encode_value(value, exact)
     return data
 
 
-def _encode_value(value: Any) -> Any:
+def _encode_value(value: Any, exact: Exact) -> Any:
     if isinstance(value, Record):
-        data = encode(value)
-        return data.value if isinstance(data, _NoObject) else data
+        return _encode(value, exact)
     if isinstance(value, Enum):
         return value.value
+    value = exact.get(id(value), value)
     if isinstance(value, (tuple, list)):
-        return [_encode_value(one) for one in value]
+        return [_encode_value(one, exact) for one in value]
     if isinstance(value, Mapping):
-        return {key: _encode_value(one) for key, one in value.items()}
+        return {key: _encode_value(one, exact) for key, one in value.items()}
     return value

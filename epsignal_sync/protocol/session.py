@@ -13,8 +13,9 @@ from attrs import define, field, frozen
 
 from ..messages import AppChallenge, AppLogin, Attach, KeepAlive
 from ..messages.record import printable, shown
-from .codec import dumps, encode
+from .codec import encode
 from .digest import login_digest
+from .jsontext import dumps
 
 
 @frozen(kw_only=True)
@@ -70,17 +71,17 @@ class Session:
         self.refusal = ""
         self._attachments: dict[str, Attachment] = {}
 
-    def start(self) -> list[str]:
+    def start(self) -> list[bytes]:
         """Begin the login on a new connection; returns the texts to send."""
         self.state = LoginState.CHALLENGE
         return [_text(AppChallenge())]
 
-    def attach(self, attachment: Attachment) -> list[str]:
+    def attach(self, attachment: Attachment) -> list[bytes]:
         """Take on a device; returns the texts to send, none before the login is through."""
         self._attachments[attachment.src] = attachment
         return [self._attach_text(attachment)] if self.state is LoginState.READY else []
 
-    def receive(self, data: dict[str, Any]) -> list[str]:
+    def receive(self, data: dict[str, Any]) -> list[bytes]:
         """Take a message of the connection itself or an AttachResult; returns the texts to send in answer."""
         step = self._STEPS.get((self.state, data["mt"]))
         if step is None:
@@ -108,7 +109,7 @@ class Session:
 
     # ------------------------------------------------------------ the steps of the login
 
-    def _receive_challenge(self, data: dict[str, Any]) -> list[str]:
+    def _receive_challenge(self, data: dict[str, Any]) -> list[bytes]:
         challenge = data.get("challenge")
         if not isinstance(challenge, str):
             return self._refuse("the PBX sent a challenge that is no text")
@@ -122,7 +123,7 @@ class Session:
         )
         return [_text(login)]
 
-    def _receive_result(self, data: dict[str, Any]) -> list[str]:
+    def _receive_result(self, data: dict[str, Any]) -> list[bytes]:
         if data.get("ok") is True:
             self.state = LoginState.READY
             return [self._attach_text(one) for one in self._attachments.values()]
@@ -130,12 +131,12 @@ class Session:
         reasons = [printable(reason) if isinstance(reason, str) else shown(reason) for reason in given]
         return self._refuse(f"the PBX says: {', '.join(reasons)[:200]}" if reasons else "the PBX gave no reason")
 
-    def _refuse(self, refusal: str) -> list[str]:
+    def _refuse(self, refusal: str) -> list[bytes]:
         self.state = LoginState.REFUSED
         self.refusal = refusal
         return []
 
-    def _attach_text(self, attachment: Attachment) -> str:
+    def _attach_text(self, attachment: Attachment) -> bytes:
         return _text(Attach(api=self.api, src=attachment.src, hw=attachment.hw))
 
     # Every rule of the login: in which state which message does what. All else leaves the state alone.
@@ -188,10 +189,10 @@ class LifeSigns:
         self._pinged_at = None
 
 
-def keepalive_text() -> str:
+def keepalive_text() -> bytes:
     """Return the text of a KeepAlive."""
     return _text(KeepAlive())
 
 
-def _text(message: Any) -> str:
+def _text(message: Any) -> bytes:
     return dumps(encode(message))

@@ -12,8 +12,8 @@ import time
 from typing import Any
 
 from ..errors import ClosedError, ConnectError, ConnectionLostError, EpSignalError, LoginError
-from ..protocol.codec import loads
 from ..protocol.envelope import Destination, destination, is_epsignal
+from ..protocol.jsontext import loads
 from ..protocol.session import Attachment, LoginState, Session
 from .deliveries import Counters, Delivery, LinkUp, Note, Received
 from .frames import (
@@ -88,10 +88,10 @@ class Forwarding:
         elif opcode == OPCODE_CLOSE:
             self.closing = True
 
-    def send_text(self, text: str, now: float) -> None:
+    def send_text(self, text: bytes, now: float) -> None:
         """Put one text message into the outbox."""
         self.last_message = now
-        self.send(OPCODE_TEXT, text.encode("utf-8"))
+        self.send(OPCODE_TEXT, text)
 
     def close(self) -> None:
         """Put our close frame behind what still waits."""

@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import strategies as st
 
 from epsignal_sync import messages
-from epsignal_sync.messages.record import JSONObject, Record, is_union, wire_fields
+from epsignal_sync.messages.declared import is_union
+from epsignal_sync.messages.record import JSONObject, Record, wire_fields
 from epsignal_sync.protocol.codec import FACILITIES, SIGNALS
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
@@ -18,6 +19,7 @@ json_values: st.SearchStrategy[Any] = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=6,
 )
+texts = st.text(max_size=8) | st.sampled_from(["8090a2", "00FF", "22"])
 MESSAGES = tuple(
     cls
     for cls in (getattr(messages, name) for name in messages.__all__)
@@ -39,7 +41,7 @@ def wire_values(declared: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from([one.value for one in declared])
     if issubclass(declared, Record):
         return wire_objects(declared)
-    simple: dict[type, st.SearchStrategy[Any]] = {str: st.text(max_size=8), int: st.integers(), bool: st.booleans()}
+    simple: dict[type, st.SearchStrategy[Any]] = {str: texts, int: st.integers(), bool: st.booleans()}
     return simple[declared]
 
 
@@ -53,13 +55,15 @@ def _class_named(declared: type[Record], draw: st.DrawFn) -> type[Record]:
 
 @st.composite
 def wire_objects(draw: st.DrawFn, declared: type[Record], wrong: bool = True) -> JSONObject:
-    """A JSON object of a message class; with ``wrong`` also with values that do not fit."""
+    """A JSON object of a message class; with ``wrong`` also with values that do not fit, without it only what may be built."""
     cls = _class_named(declared, draw)
     fields = wire_fields(cls)
     data: JSONObject = {cls.discriminator: cls.wire_name} if cls.wire_name else {}
     for one in draw(st.lists(st.sampled_from(fields), unique_by=id, max_size=4)) if fields else ():
         fits = not wrong or draw(st.integers(0, 4)) > 0
-        data[one.wire] = draw(wire_values(one.type) if fits else json_values)
+        value = draw(wire_values(one.type) if fits else json_values)
+        if wrong or one.check is None or not one.check(tuple(value) if isinstance(value, list) else value):
+            data[one.wire] = value
     for key in draw(st.lists(st.text(max_size=6), max_size=2)):
         data.setdefault(key, draw(json_values))
     return dict(draw(st.permutations(list(data.items()))))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from epsignal_sync.messages import CAUSE_TEXTS, Cause, cause_text
+from epsignal_sync.messages import CAUSE_LOCATIONS, CAUSE_TEXTS, Cause, cause_text
 
 from .strategies import json_values
 
@@ -33,6 +33,19 @@ def test_value_without_a_name(num: object, text: str) -> None:
 @pytest.mark.parametrize("num", [None, True, False, {}, {"pwd": "s3cret"}, [17]])
 def test_what_is_no_number_or_text(num: object) -> None:
     assert cause_text(num) == Cause(num=num).text == ""
+
+
+LOCATIONS = [(0, "User"), (2, "Public network serving the local user"), (10, "Network beyond interworking point")]
+
+
+@pytest.mark.parametrize(("loc", "text"), LOCATIONS)
+def test_locations_of_q850(loc: int, text: str) -> None:
+    assert Cause(loc=loc).location == text == CAUSE_LOCATIONS[loc]
+
+
+@pytest.mark.parametrize("loc", [None, 6, 16, -1, True, "0", 0.0, {}, [0]])
+def test_location_without_a_name(loc: object) -> None:
+    assert Cause(loc=loc).location == ""
 
 
 @given(json_values | st.integers(0, 130))

@@ -21,7 +21,8 @@ from epsignal_sync.messages import (
     SrtpKey,
 )
 from epsignal_sync.messages.record import JSONObject, wire_fields
-from epsignal_sync.protocol.codec import decode, dumps, encode
+from epsignal_sync.protocol.codec import decode, encode
+from epsignal_sync.protocol.jsontext import dumps
 
 KINDS = ("audio", "t38", "video", "collab")
 ENUMS = {

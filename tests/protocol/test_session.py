@@ -31,7 +31,7 @@ def logged_in(*attachments: Attachment, **options: Any) -> Session:
     return one
 
 
-def parsed(texts: list[str]) -> list[dict[str, Any]]:
+def parsed(texts: list[bytes]) -> list[dict[str, Any]]:
     return [json.loads(text) for text in texts]
 
 
@@ -40,7 +40,7 @@ def parsed(texts: list[str]) -> list[dict[str, Any]]:
 
 def test_login_step_by_step() -> None:
     one = session()
-    assert one.start() == ['{"mt":"AppChallenge"}']
+    assert one.start() == [b'{"mt":"AppChallenge"}']
     [login] = parsed(one.receive(CHALLENGE))
     # The digest is the one of the table on the protocol page.
     assert login == {
@@ -70,8 +70,8 @@ def test_login_with_info_and_as_a_user(who: dict[str, Any], digest: str) -> None
 def test_neither_password_nor_session_key_is_sent() -> None:
     one = Session(Credentials(app="a", sip="b", password="top-secret", info={"x": "ä/"}))
     texts = one.start() + one.receive(CHALLENGE) + one.receive(RESULT) + one.attach(Attachment("1", "hw"))
-    assert len(texts) == 3 and "top-secret" not in "".join(texts)
-    assert '"info":{"x":"ä/"}' in texts[1]
+    assert len(texts) == 3 and b"top-secret" not in b"".join(texts)
+    assert '"info":{"x":"ä/"}'.encode() in texts[1]
 
 
 @pytest.mark.parametrize(
@@ -148,7 +148,7 @@ def test_other_messages_are_taken_at_any_time(state: LoginState) -> None:
 
 def test_new_connection_begins_anew() -> None:
     one = logged_in(Attachment("1", "hw"))
-    assert one.start() == ['{"mt":"AppChallenge"}'] and one.state is LoginState.CHALLENGE
+    assert one.start() == [b'{"mt":"AppChallenge"}'] and one.state is LoginState.CHALLENGE
     one.receive(CHALLENGE)
     assert [text["src"] for text in parsed(one.receive(RESULT))] == ["1"]
 
@@ -183,7 +183,7 @@ def test_attach_before_the_login_is_sent_after_it() -> None:
 
 
 def test_attach_after_the_login_is_sent_at_once() -> None:
-    assert logged_in().attach(Attachment("7", "hw")) == ['{"mt":"Attach","api":"EpSignal","src":"7","hw":"hw"}']
+    assert logged_in().attach(Attachment("7", "hw")) == [b'{"mt":"Attach","api":"EpSignal","src":"7","hw":"hw"}']
 
 
 def test_api_under_another_name() -> None:
@@ -363,4 +363,4 @@ def test_next_time_is_when_something_is_due(steps: list[tuple[str, float]]) -> N
 
 
 def test_keepalive_text() -> None:
-    assert keepalive_text() == '{"mt":"KeepAlive"}'
+    assert keepalive_text() == b'{"mt":"KeepAlive"}'

@@ -367,7 +367,7 @@ def test_nothing_follows_our_close_frame() -> None:
     forwarding = ready(Attachment("1", "hw1"))
     forwarding.close()
     forwarding.close()
-    forwarding.send_text("late", 2.0)
+    forwarding.send_text(b"late", 2.0)
     [told] = received(forwarding.receive(frame(RING) + frame(b"", OPCODE_PING), 2.0))
     assert told.verdict is None and forwarding.counters.forwarded == 0
     assert written(forwarding) == [(OPCODE_CLOSE, close_payload(1000))]

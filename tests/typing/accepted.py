@@ -14,10 +14,21 @@ from epsignal_sync.messages import (
     AttachResult,
     CallState,
     Cause,
+    Channels,
+    ChannelsCmd,
+    Coder,
+    CtComplete,
     Facility,
+    ImMessage,
+    InnovaphoneRemoteControl,
+    MediaChannel,
     NameIdentification,
+    Number,
+    NumberType,
     PbxInfo,
+    Record,
     Rel,
+    RemoteControl,
     Setup,
     Signal,
 )
@@ -69,6 +80,39 @@ def use(client: eps.Client) -> None:
         assert_type(call.remote, eps.Party)
         assert_type(call.incoming, bool | None)
         phone.send(Alert(), call=call, to_device=True)
+
+
+def read(signal: Setup) -> None:
+    transferred = signal.find(CtComplete)
+    assert_type(transferred, CtComplete | None)
+    if transferred is not None:
+        assert_type(transferred.remote, EP | None)
+        assert_type(transferred.remote_name, str | None)
+    message = signal.find(ImMessage)
+    assert message is not None
+    assert_type(message.data, str | None)
+    assert_type(message.time, int | None)
+    assert_type(signal.channels_cmd, ChannelsCmd | str | None)
+    channels = signal.channels
+    assert channels is not None
+    assert_type(channels, Channels)
+    assert_type(channels.id, int | None)
+    assert_type(channels.ch, tuple[MediaChannel, ...] | None)
+    for one in channels.ch or ():
+        assert_type(one.coder, Coder | str | None)
+        assert_type(one.coder is Coder.OPUS_WB, bool)
+    for path, value in signal.problems:
+        print(path.upper(), value)
+    changed = attrs.evolve(channels, ch=(MediaChannel(coder=Coder.G711A, port=5004), MediaChannel(coder="LYRA")))
+    assert_type(attrs.evolve(signal, channels=changed, channels_cmd=ChannelsCmd.SELECT, dsp=None), Setup)
+    assert_type(InnovaphoneRemoteControl(control=RemoteControl.MIC_OFF).control, RemoteControl | str | None)
+    number = Number.parse("RI4970")
+    assert_type(number, Number)
+    assert_type(number.type, NumberType)
+    assert_type(EP(num=str(Number(digits="4970", type=NumberType.INTERNATIONAL, restricted=True))), EP)
+    assert_type(Cause(num=17).text, str)
+    base: Record = signal
+    print(base.extra)
 
 
 def start() -> None:

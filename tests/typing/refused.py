@@ -5,7 +5,7 @@ from __future__ import annotations
 import attrs
 
 import epsignal_sync as eps
-from epsignal_sync.messages import EP, Alert, NameIdentification, Setup
+from epsignal_sync.messages import EP, Alert, Channels, Coder, CtComplete, ImMessage, NameIdentification, Number, Setup
 
 
 def use(client: eps.Client, event: eps.SignalEvent[Setup]) -> None:
@@ -24,6 +24,20 @@ def use(client: eps.Client, event: eps.SignalEvent[Setup]) -> None:
     event.facility.name  # union-attr  # noqa: B018
     eps.connect("wss://pbx.example.com", app="phones")  # call-arg
     eps.connect("wss://pbx.example.com", app="phones", password="x", retry=3)  # call-arg
+
+
+def build(channels: Channels, setup: Setup) -> None:
+    CtComplete(remote="22")  # arg-type
+    CtComplete(remoteName="Alice")  # call-arg
+    ImMessage(data=b"text")  # arg-type
+    Channels(ch=["G711A"])  # arg-type
+    channels.audio  # attr-defined  # noqa: B018
+    channels.key.b  # union-attr  # noqa: B018
+    Coder.G711  # attr-defined  # noqa: B018
+    Number(num="22")  # call-arg
+    Number(digits="22", type="I")  # arg-type
+    setup.find(CtComplete).remote  # union-attr  # noqa: B018
+    EP(num=Number(digits="22"))  # arg-type
 
 
 def takes_setup(event: eps.SignalEvent[Setup]) -> None: ...

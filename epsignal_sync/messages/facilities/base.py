@@ -9,7 +9,7 @@ from attrs import frozen
 from ..record import JSONObject, Record, source
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class Facility(Record):
     """Base class of the supplementary services."""
 
@@ -18,7 +18,7 @@ class Facility(Record):
     discriminator: ClassVar[str] = "type"
 
 
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, eq=False)
 class UnknownFacility(Facility):
     """A facility of a type that this version does not know, or one that is no JSON object with a type."""
 
