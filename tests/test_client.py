@@ -465,7 +465,7 @@ def test_while_nothing_is_read_silence_is_no_death(peer: Peer) -> None:
         def send() -> None:
             with contextlib.suppress(eps.ConnectionLostError):  # the end of the test
                 while not stop.is_set():
-                    device.send(Setup(uui="x" * 100_000), call=1, to_device=False, timeout=PATIENCE)
+                    device.send(Setup(dsp="x" * 100_000), call=1, to_device=False, timeout=PATIENCE)
 
         sender = in_thread(send)
         end = time.monotonic() + 2
