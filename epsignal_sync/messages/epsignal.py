@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from .appwebsocket import Message
 from .record import SECRET, Record, WireEnum, wire
-from .signals import Signal
+from .signals import F, Signal
 
 
 class CallState(WireEnum):
@@ -160,3 +160,7 @@ class Signaling(EpSignalMessage):
     """Id of the call on this device, the same in both directions."""
     sig: Signal | None = None
     """The signaling message."""
+
+    def find(self, kind: type[F]) -> F | None:
+        """Return the first facility of a class in the signaling message, or None. Does not block; any thread."""
+        return None if self.sig is None else self.sig.find(kind)

@@ -9,9 +9,11 @@ from epsignal_sync.messages import (
     Attached,
     AttachResult,
     CallState,
+    CtComplete,
     Detached,
     EpSignalMessage,
     Info,
+    NameIdentification,
     Remote,
     Signaling,
     Sync,
@@ -100,3 +102,10 @@ def test_built_signaling_is_in_the_order_of_the_protocol_page() -> None:
 def test_call_of_a_wrong_type_is_refused_when_built() -> None:
     with pytest.raises(UsageError, match="Signaling.call cannot be True: it takes int"):
         Signaling(call=True)
+
+
+def test_facility_of_a_signaling_message() -> None:
+    message = Signaling(call=1, sig=Alert(fty=[NameIdentification(name="Bob")]))
+    assert message.find(NameIdentification) == NameIdentification(name="Bob")
+    assert message.find(CtComplete) is None
+    assert Signaling(call=1).find(CtComplete) is None
