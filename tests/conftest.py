@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import ssl
 import threading
 import time
@@ -26,6 +27,12 @@ PATIENCE = 20.0
 """Seconds that a test waits for what has to come; only a failing test ever waits so long."""
 
 HW1, HW2 = "0090334f1a2b", "0090334f1a2c"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def ctrl_c_is_not_ignored() -> None:
+    """A shell without job control starts what runs in the background with SIGINT ignored, and Python leaves it so."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
