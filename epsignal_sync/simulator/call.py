@@ -22,7 +22,7 @@ def check_states(states: tuple[str, ...]) -> None:
 class SimulatedCall:
     """A call at a simulated phone.
 
-    ``phone``: its phone. ``id``: the call id on that device. ``incoming``: whether it came to the phone.
+    ``phone``: its phone. ``id``: the call id on that device, negative where an app alone calls. ``incoming``: whether it came to the phone.
     ``channel``: -1 with media, 0 without. ``state``: the CallState as seen from the phone, "null" when it is over.
     ``cause``: the first cause value that was sent or received, or None. ``remote``: ``num``, ``sip`` and ``dn`` of
     the other party as far as they are known. All may be read from any thread.
@@ -75,6 +75,14 @@ class SimulatedCall:
     def hangup(self, cause: int = 16) -> None:
         """End this call; does nothing if it is over. Blocks for a moment. From any thread."""
         self.phone.hangup(cause, self)
+
+    def dial(self, digits: str, *, complete: bool = False) -> None:
+        """Dial more digits, in a call that was begun with ``overlap``; ``complete`` says that there are no more.
+
+        Without it the PBX goes on as soon as no longer number can be meant, or after its ``digit_timeout``. Blocks for
+        a moment; raises UsageError when the call takes no digits any more, or for no digits. From any thread.
+        """
+        self.phone.dial(self, digits, complete=complete)
 
     def send(self, sig: dict[str, Any]) -> None:
         """Have the phone send any other signal in this call, for example user_info or a facility.

@@ -187,10 +187,11 @@ class AppConnection:
 
     def _replace(self, key: str, attachment: Attachment) -> None:
         older = self._attachments.get(key)
+        self._attachments[key] = attachment
+        # The new one first: where both are of the same device, the app does not leave its path.
+        attachment.line.attach(attachment)
         if older is not None:
             older.line.detach(older)
-        self._attachments[key] = attachment
-        attachment.line.attach(attachment)
 
     @staticmethod
     def tell_attached(attachment: Attachment) -> None:
@@ -198,7 +199,8 @@ class AppConnection:
         if attachment.line.registered:
             attachment.send("Attached")
             for leg in list(attachment.line.legs.values()):
-                attachment.send("Sync", call=leg.id, info=leg.info())
+                if not leg.of_app:
+                    attachment.send("Sync", call=leg.id, info=leg.info())
 
     def _signaling(self, message: dict[str, Any], attachment: Attachment | None) -> None:
         sig = message.get("sig")

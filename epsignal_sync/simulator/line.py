@@ -1,16 +1,17 @@
 """The signaling path of one device: the phone at one end, the PBX at the other, and the attached app between them.
 
 Everything that the two ends say to each other passes through here, so who gets it is decided here and nowhere else.
-Knows nothing of what the signals mean.
+Knows of the signals only that a rel ends a call and that a setup starts one.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from . import signals
 from .actor import Actor
 from .log import MessageLog
 from .signals import Signal
@@ -18,7 +19,7 @@ from .signals import Signal
 if TYPE_CHECKING:
     from .call import SimulatedCall
     from .connection import Attachment
-    from .exchange import Leg
+    from .leg import Leg
     from .phone import SimulatedPhone
 
 Receiver = Callable[[Any, Signal], None]
@@ -28,14 +29,55 @@ def _nobody(call: Any, sig: Signal) -> None:
     """Take a signal for an end that is not there."""
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
+def is_app_id(call: Any) -> bool:
+    """Whether this is a call id that an app picks; ``call`` may be any JSON value. The PBX's own start at 1."""
+    return type(call) is int and call < 0
+
+
+class Recent:
+    """Keys that are forgotten after some seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._until: dict[Any, float] = {}
+
+    def __contains__(self, key: Any) -> bool:
+        return self._until.get(key, 0.0) > time.monotonic()
+
+    def __iter__(self) -> Iterator[Any]:
+        return (key for key in list(self._until) if key in self)
+
+    def add(self, key: Any) -> None:
+        """Remember a key from now on."""
+        now = time.monotonic()
+        self._until.pop(key, None)
+        self._until[key] = now + self._seconds
+        for old in list(itertools.takewhile(lambda known: self._until[known] <= now, self._until)):
+            del self._until[old]
+
+    def discard(self, key: Any) -> None:
+        """Forget a key at once."""
+        self._until.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget all keys."""
+        self._until.clear()
+
+
 class Line:
     """One device's path and its table of calls, as either end knows them; lives on the actor thread.
 
-    ``calls``: what the phone has; ``legs``: what the PBX has. ``rest`` is the time in seconds for which an id whose
-    rel is still on its way through an app is not given to a new call.
+    ``calls``: what the phone has; ``legs``: what the PBX has. An app's call has a negative id and stands in one of
+    the two only. ``rest`` is the time in seconds for which an id whose last messages are still on their way through
+    an app is not given to a new call, and for which an ended call is remembered. ``late_facilities`` says whether an
+    end sends a facility behind its rel.
     """
 
-    def __init__(self, hw: str, actor: Actor, log: MessageLog, *, rest: float) -> None:
+    def __init__(self, hw: str, actor: Actor, log: MessageLog, *, rest: float, late_facilities: Callable[[], bool]) -> None:
         self.hw = hw
         self.phone: SimulatedPhone | None = None
         self.attachment: Attachment | None = None
@@ -43,10 +85,13 @@ class Line:
         self.legs: dict[int, Leg] = {}
         self.to_phone: Receiver = _nobody
         self.to_pbx: Receiver = _nobody
+        self.app_gone: Callable[[], None] = _nothing
+        """Called when the app that was in the path is not any more."""
         self._actor = actor
         self._log = log
-        self._rest = rest
-        self._resting: dict[tuple[int, bool], float] = {}
+        self._late_facilities = late_facilities
+        self._resting = Recent(rest)
+        self._ended = Recent(rest)
 
     @property
     def registered(self) -> bool:
@@ -56,21 +101,54 @@ class Line:
     def attach(self, attachment: Attachment) -> None:
         """Put an app into the path."""
         # Spec: what a second Attach to a device does is not documented; here the newer one takes the older one's place.
+        older = self.attachment
+        if older is not None and older.connection is not attachment.connection:
+            self.detach(older)
         self.attachment = attachment
 
     def detach(self, attachment: Attachment) -> None:
-        """Take an app out of the path, if it is in it; calls go on, and signals go straight."""
+        """Take an app out of the path, if it is in it; calls of the device go on, and signals go straight."""
         # Spec: nor is what becomes of the calls when the app's connection dies. What the app had in hand is lost.
         if self.attachment is attachment:
             self.attachment = None
             self._resting.clear()
+            self.app_gone()
 
     def new_id(self) -> int:
         """Return the smallest call id that neither end uses."""
-        now = time.monotonic()
-        self._resting = {key: until for key, until in self._resting.items() if until > now}
-        used = {*self.calls, *self.legs, *(call for call, _ in self._resting)}
-        return next(call for call in itertools.count(1) if call not in used)
+        used = {*self.calls, *self.legs, *(call for call, _, _ in self._resting)}
+        new = next(call for call in itertools.count(1) if call not in used)
+        for at_phone in (True, False):
+            self._ended.discard((new, at_phone))
+        return new
+
+    def forget_call(self, call: int) -> None:
+        """Take a call that is over out of the phone's table."""
+        if self.calls.pop(call, None) is not None:
+            self._ended.add((call, True))
+
+    def forget_leg(self, call: int) -> None:
+        """Take a leg that is over out of the PBX's table."""
+        if self.legs.pop(call, None) is not None:
+            self._ended.add((call, False))
+
+    def may_ring(self, call: Any) -> bool:
+        """Whether a setup with this id may make the phone ring: the PBX's, or one of an app's own."""
+        leg = self.leg(call)
+        return is_app_id(call) if leg is None else leg.incoming
+
+    def refuse_unknown(self, call: Any, sig: Signal, *, at_phone: bool) -> None:
+        """Answer a signal for a call that this end does not know with a rel, as Q.931 asks; a rel is never answered."""
+        kind = sig.get("type")
+        # Spec: a facility may come behind the rel of its call, and nobody answers that.
+        late = kind == "facility" and type(call) is int and (call, at_phone) in self._ended
+        if kind != "rel" and not late:
+            self._carry(call, signals.rel(signals.INVALID_CALL_REFERENCE), to_device=not at_phone)
+
+    def released(self, call: int, *, to_device: bool) -> None:
+        """Take note that an end sent the rel of a call that it had: a late facility follows where that is wanted."""
+        if self._late_facilities():
+            self._carry(call, signals.late_facility(), to_device=to_device)
 
     def call(self, call: Any) -> SimulatedCall | None:
         """Return the phone's call with this id, or None; ``call`` may be any JSON value."""
@@ -90,8 +168,8 @@ class Line:
 
     def from_app(self, call: Any, sig: Signal, *, to_device: bool) -> None:
         """Carry on what the app in the path sent."""
-        if sig.get("type") == "rel" and type(call) is int:
-            self._resting.pop((call, to_device), None)
+        if type(call) is int:
+            self._resting.discard((call, to_device, str(sig.get("type"))))
         self._arrive(call, sig, to_device=to_device)
 
     def _carry(self, call: Any, sig: Signal, *, to_device: bool) -> None:
@@ -100,8 +178,9 @@ class Line:
             # Not at once: the sender first finishes what it is at.
             self._actor.soon(lambda: self._arrive(call, sig, to_device=to_device))
             return
-        if sig.get("type") == "rel" and type(call) is int:
-            self._resting[call, to_device] = time.monotonic() + self._rest
+        kind = str(sig.get("type"))
+        if type(call) is int and (kind == "rel" or (call, to_device, "rel") in self._resting):
+            self._resting.add((call, to_device, kind))
         self.attachment.send("Signaling", **({"to": True} if to_device else {}), call=call, sig=sig)
 
     def _arrive(self, call: Any, sig: Signal, *, to_device: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import threading
 import time
@@ -25,8 +26,8 @@ def compact(value: Any) -> str:
 class LogEntry:
     """One message at one place.
 
-    ``time``: seconds of time.monotonic(). ``device``: the hardware id, or None. ``connection``: the number of the
-    app's connection (the first is 1), or None. ``place``:
+    ``number``: 1 for the first entry, and one more for each. ``time``: seconds of time.monotonic(). ``device``: the
+    hardware id, or None. ``connection``: the number of the app's connection (the first is 1), or None. ``place``:
 
     * ``from-phone``, ``from-pbx``: the phone or the PBX sent it;
     * ``to-app``, ``from-app``: it went to, or came from, an app: ``text`` is the very text on the wire;
@@ -37,11 +38,13 @@ class LogEntry:
     and ``sig``.
     """
 
-    __slots__ = ("time", "place", "device", "connection", "message", "_text")
+    __slots__ = ("number", "time", "place", "device", "connection", "message", "_text")
 
     def __init__(
-        self, at: float, place: str, *, device: str | None, connection: int | None, message: dict[str, Any] | None, text: str | None
-    ) -> None:
+        self, number: int, at: float, place: str, *, device: str | None, connection: int | None, message: dict[str, Any] | None,
+        text: str | None,
+    ) -> None:  # fmt: skip
+        self.number = number
         self.time = at
         self.place = place
         self.device = device
@@ -82,13 +85,14 @@ class LogEntry:
 class MessageLog:
     """Every message in the order in which the simulated PBX saw it; the oldest go when ``limit`` entries are held.
 
-    All methods may be called from any thread and none blocks.
+    All methods may be called from any thread and none but :meth:`newer` blocks.
     """
 
     def __init__(self, limit: int) -> None:
         self._entries: deque[LogEntry] = deque(maxlen=limit)
         self._changed = threading.Condition()
         self._version = 0
+        self._count = 0
 
     def __iter__(self) -> Iterator[LogEntry]:
         return iter(self.entries())
@@ -123,6 +127,20 @@ class MessageLog:
         found = self.entries(place=place, device=device, type=type)
         return found[-1] if found else None
 
+    def newer(self, number: int = 0, *, timeout: float | None = None) -> list[LogEntry]:
+        """Return the entries after the one with this number, oldest first; waits until there is one.
+
+        Blocks for at most ``timeout`` seconds (None: for ever) and returns an empty list then. To follow the log, ask
+        again with the number of the last entry returned.
+        """
+
+        def look() -> list[LogEntry]:
+            with self._changed:
+                newest_first = itertools.takewhile(lambda entry: entry.number > number, reversed(self._entries))
+                return list(newest_first)[::-1]
+
+        return self.wait(look, timeout) or []
+
     def clear(self) -> None:
         """Forget all entries."""
         with self._changed:
@@ -139,11 +157,10 @@ class MessageLog:
         at: float | None = None,
     ) -> None:
         """Add an entry; the simulator's own."""
-        entry = LogEntry(
-            time.monotonic() if at is None else at, place, device=device, connection=connection, message=message, text=text
-        )
+        now = time.monotonic() if at is None else at
         with self._changed:
-            self._entries.append(entry)
+            self._count += 1
+            self._entries.append(LogEntry(self._count, now, place, device=device, connection=connection, message=message, text=text))
 
     def notify(self) -> None:
         """Have everyone in :meth:`wait` look again; the simulator's own."""

@@ -17,7 +17,9 @@ from typing import Any, TypeVar
 from ..deadline import Deadline
 from ..errors import ReplyTimeout, UsageError
 from .actor import Actor
+from .call import SimulatedCall
 from .connection import AppConnection
+from .directory import Directory
 from .exchange import Exchange
 from .line import Line
 from .log import MessageLog
@@ -59,11 +61,17 @@ class SimulatedPBX:
 
     ``port`` 0 picks a free one. ``ssl_context``: a server's context makes it wss. ``setup_timeout``: seconds after
     which a setup without any answer is given up with cause 102. ``no_answer_timeout``: seconds that a phone rings.
-    ``log_limit``: how many entries :attr:`log` holds at most.
+    ``digit_timeout``: seconds after which no more digits are waited for where a setup is not ``complete``: then the call
+    goes to the number dialed so far, or ends with cause 28. ``log_limit``: how many entries :attr:`log` holds at most.
 
-    Two attributes may be set at any time. ``unknown_hw`` says what an Attach to an unknown device gets: "error",
-    "silent" (no answer) or "accepted" (a good answer, but it is never attached). ``login_refusal`` says how a login
-    is refused: "answer" or "close".
+    An app that is attached to a device may call too, with a negative ``call``: without ``to`` to another party on the
+    device's behalf, with ``to`` to the device alone. Such calls end with cause 41 when the app's connection does. The
+    caller's number and name in a setup are always those of the device, unless it carries the facility ``cli_override``.
+
+    Three attributes may be set at any time. ``late_facilities`` (False): whether the PBX and the phones send a facility
+    right behind each rel that ends a call of theirs, as happens on real lines. ``unknown_hw`` says what an Attach to an
+    unknown device gets: "error", "silent" (no answer) or "accepted" (a good answer, but it is never attached).
+    ``login_refusal`` says how a login is refused: "answer" or "close".
     """
 
     def __init__(
@@ -75,20 +83,25 @@ class SimulatedPBX:
         path: str = "/PBX0/APPS/websocket",
         setup_timeout: float = 10.0,
         no_answer_timeout: float = 30.0,
+        digit_timeout: float = 10.0,
         unknown_hw: str = "error",
         login_refusal: str = "answer",
         log_limit: int = 20000,
     ) -> None:
         self.log = MessageLog(log_limit)
+        self.late_facilities = False
         self.unknown_hw = unknown_hw
         self.login_refusal = login_refusal
         self._host, self._port, self._path, self._ssl_context = host, port, path, ssl_context
         self._setup_timeout = setup_timeout
         self._actor = Actor("simulated-pbx", self.log.notify)
-        self._exchange = Exchange(self._actor, self._find_called, setup_timeout=setup_timeout, no_answer_timeout=no_answer_timeout)
         self._apps: dict[str, SimulatedApp] = {}
         self._users: dict[str, str] = {}
         self._lines: dict[str, Line] = {}
+        self._exchange = Exchange(
+            self._actor, Directory(self._lines),
+            setup_timeout=setup_timeout, no_answer_timeout=no_answer_timeout, digit_timeout=digit_timeout,
+        )  # fmt: skip
         self._connections: dict[int, AppConnection] = {}
         self._numbers = itertools.count(1)
         self._transport: Transport | None = None
@@ -158,7 +171,9 @@ class SimulatedPBX:
         """Add a phone and register it, unless ``registered`` is False.
 
         ``name`` is the display name (default: ``sip``); ``kind`` "h323" or "sip" decides how it is told that a call is
-        over. Raises UsageError for a kind, hardware id or number that cannot be.
+        over. Phones with the same number and sip are one user's: a call rings all that are registered, the first conn
+        has it, and the others are cleared with cause 26; where all refuse, the caller gets the last one's cause. Raises
+        UsageError for a kind, hardware id or number that cannot be.
         """
         if kind not in ("h323", "sip"):
             raise UsageError(f"a phone cannot be of kind {kind!r}: use 'h323' or 'sip'")
@@ -166,6 +181,21 @@ class SimulatedPBX:
         if registered:
             phone.register()
         return phone
+
+    def cross_rels(self, call: SimulatedCall, *, cause: int = 16) -> None:
+        """End a call by a rel of the phone and one of the PBX in the same moment, so that the two cross on the phone's line.
+
+        Raises UsageError for a call that is over, or that the PBX does not have.
+        """
+
+        def cross() -> None:
+            leg = self._lines[call.phone.hw].leg(call.id)
+            if call.ended or leg is None:
+                raise UsageError(f"no rels can cross in {call!r}: it takes a call that both the phone and the PBX have")
+            call.phone.release(cause, call)
+            self._exchange.release(leg, cause)
+
+        self._actor.run(cross)
 
     def drop_connections(self) -> None:
         """Cut the connections of all apps, without a close frame; blocks until they are gone, ReplyTimeout after 5 s."""
@@ -202,7 +232,8 @@ class SimulatedPBX:
 
     def new_line(self, hw: str) -> Line:
         """Add the line of a device; the simulator's own."""
-        line = Line(hw, self._actor, self.log, rest=self._setup_timeout)
+        line = Line(hw, self._actor, self.log, rest=self._setup_timeout, late_facilities=lambda: self.late_facilities)
+        line.app_gone = lambda: self._exchange.app_gone(line)
         line.to_pbx = lambda call, sig: self._exchange.receive(line, call, sig)
         self._lines[hw] = line
         return line
@@ -211,8 +242,8 @@ class SimulatedPBX:
         line = self._lines.get(hw)
         if line is not None and line.phone is not None:
             raise UsageError(f"there is a phone {hw} already: each has a hardware id of its own")
-        if any(other.phone is not None and other.phone.number == number for other in self._lines.values()):
-            raise UsageError(f"there is a phone with number {number} already: each has a number of its own")
+        if any(other.phone is not None and other.phone.number == number and other.phone.sip != sip for other in self._lines.values()):
+            raise UsageError(f"number {number} is another user's already: phones share a number only with the same sip")
         return SimulatedPhone(
             line or self.new_line(hw), self._actor, self.log, number=number, sip=sip, name=name, kind=kind,
             setup_timeout=self._setup_timeout, registration_changed=self._registration_changed,
@@ -227,14 +258,6 @@ class SimulatedPBX:
                 line.attachment.connection.tell_attached(line.attachment)
             else:
                 line.attachment.send("Detached")
-
-    def _find_called(self, called: Any) -> Line | None:
-        if not isinstance(called, dict):
-            return None
-        number, sip = called.get("num"), called.get("sip")
-        lines = [(line, line.phone) for line in self._lines.values() if line.phone is not None]
-        matching = [line for line, phone in lines if (number and phone.number == number) or (not number and sip and phone.sip == sip)]
-        return next((line for line in matching if line.registered), matching[0] if matching else None)
 
     def _serve(self, wire: Wire) -> None:
         """Run one app's connection, on its own thread."""

@@ -25,9 +25,12 @@ STANDING = ("presence_subscribe", "dialog_info_subscribe")
 class SimulatedPhone:
     """A phone at the simulated PBX, driven from Python; made by :meth:`SimulatedPBX.add_phone`.
 
-    It rings by itself when a call comes in. All methods may be called from any thread; except for :meth:`wait` they
-    block only for the moment that the simulated PBX needs (ReplyTimeout after 5 s, ClosedError when it is closed).
-    Set ``busy`` to True to have it refuse every call with cause 17; otherwise it takes any number of calls.
+    It rings by itself when a call comes in, from the PBX or from an app alone (with a negative ``id``), and cannot tell
+    the two apart. Phones with the same number ring together, and the first that is answered has the call. Set ``busy``
+    to True to have it refuse every call with cause 17; otherwise it takes any number of calls.
+
+    All methods may be called from any thread; except for :meth:`wait` they block only for the moment that the simulated
+    PBX needs (ReplyTimeout after 5 s, ClosedError when it is closed).
     """
 
     def __init__(
@@ -79,9 +82,12 @@ class SimulatedPhone:
         """Take the phone off the PBX: its calls end without a word from it, attached apps get Detached."""
         self._actor.run(self._unregister)
 
-    def call(self, number: str) -> SimulatedCall:
-        """Dial a number and return the new call; raises DetachedError while the phone is not registered."""
-        return self._actor.run(lambda: self._dial(number))
+    def call(self, number: str, *, overlap: bool = False) -> SimulatedCall:
+        """Dial a number and return the new call; raises DetachedError while the phone is not registered.
+
+        With ``overlap`` these are the first digits, or none ("") yet: the others follow with :meth:`SimulatedCall.dial`.
+        """
+        return self._actor.run(lambda: self._dial(number, overlap))
 
     def answer(self, call: SimulatedCall | None = None) -> None:
         """Answer the newest ringing call, or the one given; raises UsageError if there is none."""
@@ -93,7 +99,7 @@ class SimulatedPhone:
 
     def hangup(self, cause: int = signals.NORMAL_CLEARING, call: SimulatedCall | None = None) -> None:
         """End the newest call, or the one given (which may be over); raises UsageError if there is none."""
-        self._actor.run(lambda: self._hang_up(cause, call))
+        self._actor.run(lambda: self.release(cause, call))
 
     def send(self, call: SimulatedCall, sig: dict[str, Any]) -> None:
         """Send any signal that neither starts nor ends a call; raises UsageError for another one or an ended call."""
@@ -106,6 +112,10 @@ class SimulatedPhone:
             self._send(call, dict(sig))
 
         self._actor.run(send)
+
+    def dial(self, call: SimulatedCall, digits: str, *, complete: bool = False) -> None:
+        """Dial more digits in a call that was begun with ``overlap``; see :meth:`SimulatedCall.dial`."""
+        self._actor.run(lambda: self._dial_on(call, digits, complete))
 
     def wait(self, state: str, *, timeout: float = 5.0) -> SimulatedCall:
         """Wait until a telephone call of this phone reaches the state, and return the call.
@@ -145,6 +155,14 @@ class SimulatedPhone:
             # A new tuple each time: other threads read it without a lock.
             self._changes = (*self._changes[-99:], (count, call, state))
 
+    def release(self, cause: int, call: SimulatedCall | None) -> None:
+        """Do what :meth:`hangup` does, on the actor thread; the simulator's own."""
+        call = call or self.call_now
+        if call is None:
+            raise UsageError(f"{self!r} has no call to hang up")
+        if not call.ended:
+            self._send(call, signals.rel(cause))
+
     def _register(self) -> None:
         if self.registered:
             return
@@ -162,15 +180,24 @@ class SimulatedPhone:
             self._end(call, signals.rel(None))
         self._registration_changed(self)
 
-    def _dial(self, number: str) -> SimulatedCall:
+    def _dial(self, number: str, overlap: bool) -> SimulatedCall:
         if not self.registered:
             raise DetachedError(f"phone {self.hw} is not registered, so it cannot call {number}: use register() first")
         channels = signals.offer(*self._media_seed(), source=self._source())
-        sig = signals.setup(number=self.number, sip=self.sip, name=self.name, called=number, channels=channels)
+        sig = signals.setup(number=self.number, sip=self.sip, name=self.name, called=number, overlap=overlap, channels=channels)
         self._setups += 1
         if self._setups % 2 == 0:
             sig = signals.with_surprises(sig)
         return self._start(sig, remote={"num": number})
+
+    def _dial_on(self, call: SimulatedCall, digits: str, complete: bool) -> None:
+        if call.state not in ("setup", "setup-ack"):
+            raise UsageError(f"call {call.id} of {self.hw} takes no digits, as it is {call.state}: begin it with call(..., overlap=True)")
+        if not digits and not complete:
+            raise UsageError(f"there is nothing to dial in call {call.id} of {self.hw}: give digits, or complete=True")
+        cd = {"cd": {"num": digits}} if digits else {}
+        call.remote = {**call.remote, "num": call.remote.get("num", "") + digits}
+        self._send(call, {"type": "info", **cd, **({"complete": True} if complete else {})})
 
     def _start(self, sig: Signal, *, remote: dict[str, Any]) -> SimulatedCall:
         call = SimulatedCall(self, self._line.new_id(), incoming=False, channel=sig["channel"], remote=remote)
@@ -195,16 +222,10 @@ class SimulatedPhone:
                 return each
         raise UsageError(f"{self!r} has no ringing call to {verb}: use wait('alert') first")
 
-    def _hang_up(self, cause: int, call: SimulatedCall | None) -> None:
-        call = call or self.call_now
-        if call is None:
-            raise UsageError(f"{self!r} has no call to hang up")
-        if not call.ended:
-            self._send(call, signals.rel(cause))
-
     def _send(self, call: SimulatedCall, sig: Signal) -> None:
         self._line.from_phone(call.id, sig)
         if sig["type"] == "rel":
+            self._line.released(call.id, to_device=False)
             self._end(call, sig)
         else:
             call.apply(sig, to_device=False)
@@ -212,17 +233,17 @@ class SimulatedPhone:
     def _end(self, call: SimulatedCall, sig: Signal, *, to_device: bool = False) -> None:
         if call.timer is not None:
             call.timer.cancel()
-        self._line.calls.pop(call.id, None)
+        self._line.forget_call(call.id)
         call.apply(sig, to_device=to_device)
 
     def _receive(self, id: Any, sig: Signal) -> None:
         call = self._line.call(id)
         kind = sig.get("type")
         if call is None:
-            if kind == "setup" and self._line.leg(id) is not None:
+            if kind == "setup" and self._line.may_ring(id):
                 self._ring(id, sig)
-            elif kind != "rel":
-                self._line.from_phone(id, signals.rel(signals.INVALID_CALL_REFERENCE))
+            else:
+                self._line.refuse_unknown(id, sig, at_phone=True)
         elif kind == "rel":
             self._end(call, sig, to_device=True)
         elif kind != "setup":
@@ -231,12 +252,13 @@ class SimulatedPhone:
                 self._send(call, signals.rel(signals.NORMAL_CLEARING))
 
     def _ring(self, id: int, sig: Signal) -> None:
-        calling = sig.get("cg")
-        remote = {key: calling[key] for key in ("num", "sip") if key in calling} if isinstance(calling, dict) else {}
-        call = SimulatedCall(self, id, incoming=True, channel=sig.get("channel"), remote=remote)
+        call = SimulatedCall(self, id, incoming=True, channel=sig.get("channel"), remote=signals.party(sig.get("cg")))
         call.offer = sig.get("channels")
         self._line.calls[id] = call
         call.apply(sig, to_device=True)
+        if call.channel == 0:  # Nobody is called: it takes message waiting and the like by itself.
+            self._send(call, {"type": "conn", "channel": 0})
+            return
         if self.busy:
             self._send(call, signals.rel(signals.USER_BUSY))
             return

@@ -19,7 +19,10 @@ USER_BUSY = 17
 NO_ANSWER = 19
 SUBSCRIBER_ABSENT = 20
 CALL_REJECTED = 21
+NON_SELECTED_USER_CLEARING = 26
 DESTINATION_OUT_OF_ORDER = 27
+INVALID_NUMBER_FORMAT = 28
+TEMPORARY_FAILURE = 41
 INVALID_CALL_REFERENCE = 81
 RECOVERY_ON_TIMER_EXPIRY = 102
 
@@ -65,6 +68,17 @@ def cause_of(sig: Signal) -> int | None:
     return num if type(num) is int else None
 
 
+def party(endpoint: Any) -> Signal:
+    """Return ``num`` and ``sip`` of an EP, as far as it has them."""
+    return {key: endpoint[key] for key in ("num", "sip") if key in endpoint} if isinstance(endpoint, dict) else {}
+
+
+def number_of(sig: Signal) -> str:
+    """Return the digits that a setup or info dials, or an empty text."""
+    number = party(sig.get("cd")).get("num")
+    return number if isinstance(number, str) else ""
+
+
 def facilities(sig: Signal) -> list[Any]:
     """Return the facilities of a signal as a list of one's own."""
     fty = sig.get("fty")
@@ -105,14 +119,14 @@ def disc(cause: int) -> Signal:
     return {"type": "disc", "inband_info": True, "cau": {"loc": 1, "num": cause}}
 
 
-def setup(*, number: str, sip: str, name: str, called: str, channels: Signal) -> Signal:
-    """Return the setup of a telephone call with its media offer."""
+def setup(*, number: str, sip: str, name: str, called: str, overlap: bool, channels: Signal) -> Signal:
+    """Return the setup of a telephone call with its media offer; with ``overlap`` more digits may follow."""
     return {
         "type": "setup",
         "bc": "8090a2",
         "cg": {"num": number, "sip": sip},
-        "cd": {"num": called},
-        "complete": True,
+        **({"cd": {"num": called}} if called else {}),
+        **({} if overlap else {"complete": True}),
         "channel": -1,
         "fty": [name_identification(name)],
         "channels_cmd": "PROPOSAL",
@@ -136,6 +150,11 @@ def standing_setup(*, number: str, sip: str, facility: str) -> Signal:
 def presence(note: str) -> Signal:
     """Return the facility signal that tells a subscriber about presence."""
     return {"type": "facility", "fty": [{"type": "presence_notify", "status": "open", "activity": None, "note": note, "contact": "tel:"}]}
+
+
+def late_facility() -> Signal:
+    """Return a facility that would change the call, were it not over."""
+    return {"type": "facility", "fty": [{"type": "ct_complete", "remote": {"num": "0", "sip": "too-late"}, "remote_name": "Too late"}]}
 
 
 def with_surprises(sig: Signal) -> Signal:

@@ -358,3 +358,20 @@ def test_job_that_fails_does_not_stop_the_pbx(pbx: SimulatedPBX, caplog: pytest.
     phone = pbx.add_phone("aa", number="22", sip="alice")
     assert phone.call("99").wait("null") == "null"
     until(lambda: sum("failed" in record.message for record in caplog.records) == 2, "not logged")
+
+
+def test_log_can_be_followed(no_leaks: None) -> None:
+    with SimulatedPBX(log_limit=50) as pbx:
+        assert pbx.log.newer(timeout=0.01) == []
+        phone = pbx.add_phone("aa", number="22", sip="alice")
+        first = pbx.log.newer(timeout=TIMEOUT)
+        assert [entry.number for entry in first] == list(range(1, len(first) + 1)) and first == pbx.log.entries()
+        calling = threading.Timer(0.05, phone.call, ["99"])
+        calling.start()
+        rest = pbx.log.newer(first[-1].number, timeout=TIMEOUT)
+        calling.join()
+        assert rest[0].number == first[-1].number + 1 and rest[0].type == "setup"
+        for _ in range(30):
+            phone.call("99")
+        kept = pbx.log.newer(timeout=0)
+        assert len(kept) == 50 and kept[0].number > 1, "the oldest are gone, the numbers stay"
