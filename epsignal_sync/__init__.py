@@ -27,20 +27,24 @@ from .events import (
     ConnectionLost,
     Event,
     FacilityEvent,
+    InterceptorLate,
     MessageEvent,
     ReceivedEvent,
     SignalEvent,
     Unrouted,
 )
+from .interceptors import DROP, Drop, refuse
 from .messages import CallState
-from .registry import Subscription
+from .ready_made import block_callers, rename_caller, rewrite_called
+from .registry import Interceptor, Subscription
 from .stats import Stats
 
 __version__ = "0.1.0"
 
 __all__ = [
-    "AttachError", "Call", "CallEnded", "CallEndedError", "CallError", "CallStarted", "CallState", "CallStateChanged",
+    "DROP", "AttachError", "Call", "CallEnded", "CallEndedError", "CallError", "CallStarted", "CallState", "CallStateChanged",
     "CallbackFailed", "Client", "ClosedError", "ConnectError", "ConnectTimeout", "ConnectionLost", "ConnectionLostError",
-    "DetachedError", "Device", "EpSignalError", "Event", "FacilityEvent", "LoginError", "ManualDispatcher", "MessageEvent",
-    "Party", "ReceivedEvent", "ReplyTimeout", "SignalEvent", "Stats", "Subscription", "Unrouted", "UsageError", "connect",
-]
+    "DetachedError", "Device", "Drop", "EpSignalError", "Event", "FacilityEvent", "Interceptor", "InterceptorLate", "LoginError",
+    "ManualDispatcher", "MessageEvent", "Party", "ReceivedEvent", "ReplyTimeout", "SignalEvent", "Stats", "Subscription", "Unrouted",
+    "UsageError", "block_callers", "connect", "refuse", "rename_caller", "rewrite_called",
+]  # fmt: skip

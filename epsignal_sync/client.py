@@ -17,14 +17,15 @@ from .device import Device
 from .dispatcher import CallbackThread, Dispatcher, ManualDispatcher
 from .errors import ClosedError, ConnectError, EpSignalError, ReplyTimeout, UsageError, again
 from .intake import Intake
-from .messages import AppLogin, Message
+from .interceptors import Interceptors
+from .messages import AppLogin, Message, Signal, Signaling
 from .options import MEBIBYTE, check_sizes, check_texts, check_times
 from .protocol.codec import encode
 from .protocol.digest import info_text
 from .protocol.jsontext import dumps
 from .protocol.session import Attachment, Credentials, Session
 from .registry import EventSource, Registry
-from .relay.deliveries import Received
+from .relay.deliveries import Received, Sent
 from .relay.endpoint import TLSSettings, parse_url
 from .relay.inbox import WAKE_INTERVAL
 from .relay.link import Link, LinkSettings
@@ -101,6 +102,8 @@ class Client(EventSource):
         self._dispatcher = dispatcher
         self._callbacks = CallbackThread(dispatcher)
         self._replies = Replies()
+        self._interceptors_at_work = Interceptors(self)
+        self._registry.asking = self._interceptors_at_work
         self._intake = Intake(self, Postbox(self, self._callbacks), self._replies)
         self._link: Link | None = None
         self._source_numbers = itertools.count(1)
@@ -133,12 +136,13 @@ class Client(EventSource):
 
     def _start(self) -> None:
         try:
-            link = Link(self._settings, self._session, self._intake.deliver)
+            link = Link(self._settings, self._session, self._intake.deliver, self._interceptors_at_work.ask)
         except OSError as error:
             raise ConnectError(f"no socket can be made ({error.strerror or error}): check how many files this process has open") from error
         try:
             self._callbacks.start()
             link.start()
+            self._interceptors_at_work.start_worker()
         except RuntimeError as error:
             link.abandon()
             self._callbacks.close(DRAIN_TIME)
@@ -159,6 +163,7 @@ class Client(EventSource):
         if link is not None:
             link.close(deadline.remaining(CLOSE_TIME - DRAIN_TIME) or 0)
             self._callbacks.close(deadline.remaining(DRAIN_TIME) or 0)
+        self._interceptors_at_work.close(deadline)
 
     def __enter__(self) -> Client:
         return self
@@ -180,6 +185,10 @@ class Client(EventSource):
             sent=counters.sent if counters else 0,
             forwarded=counters.forwarded if counters else 0,
             own=counters.own if counters else 0,
+            changed=counters.changed if counters else 0,
+            dropped=counters.dropped if counters else 0,
+            bypassed=counters.bypassed if counters else 0,
+            late=counters.late if counters else 0,
             malformed=counters.malformed if counters else 0,
             unrouted=self._intake.unrouted,
             late_replies=self._intake.late_replies,
@@ -285,21 +294,42 @@ class Client(EventSource):
 
     # ------------------------------------------------------------ for devices, events and jobs
 
-    def _send(self, message: Message, timeout: float | None) -> None:
+    def _send_signaling(self, device: Device, signal: Signal, call: int, to_device: bool, timeout: float | None) -> None:
+        """Queue a signaling message; waits like :meth:`Device.send`, and raises what it raises."""
+        sent = self._sent(device, signal, call, to_device)
         if self._link is None:
             raise UsageError("send() needs a connection: call connect() first")
+        self._link.inbox.send(sent.text, timeout, sent)
+
+    def _answer_signaling(self, device: Device, signal: Signal, call: int, to_device: bool) -> None:
+        """Queue what the protocol wants to be answered. Never waits; link thread."""
+        assert self._link is not None  # it has received something
+        self._link.inbox.reply(self._sent(device, signal, call, to_device))
+
+    def _sent(self, device: Device, signal: Signal, call: int, to_device: bool, *, refused: bool = False) -> Sent:
+        attachment = device._attachment
+        # Spec: what the app starts carries the src of the Attach, and no "to" towards the PBX.
+        message = Signaling(api=self._session.api, src=attachment.src, to=True if to_device else None, call=call, sig=signal)
+        data, text = self._encoded(message)
+        return Sent(attachment, call, to_device, data, text, refused=refused)
+
+    def _encoded(self, message: Message) -> tuple[dict[str, Any], bytes]:
+        """Return a message as a JSON object and as text. Raises UsageError for what cannot be sent."""
         try:
-            text = dumps(encode(message))
+            data = encode(message)
+            text = dumps(data)
         except ValueError as error:
             raise UsageError(f"this message cannot be sent: {error}") from None
         if len(text) > self._settings.max_message_size:
             most = self._settings.max_message_size
             raise UsageError(f"this message cannot be sent: it has {len(text)} bytes, and max_message_size= is {most}")
-        self._link.inbox.send(text, timeout)
+        return data, text
 
     def _forward(self, received: Received) -> None:
         assert self._link is not None  # it has received something
         with self._registry.lock:
+            if received.verdict is None and received.attachment is not None and received.attachment.forward:
+                raise UsageError("an interceptor does not call forward(): it returns None to let the message go on as it came")
             if received.verdict is None:
                 self._link.inbox.forward(received.text)  # may raise, and then it was not
                 received.verdict = "forwarded"

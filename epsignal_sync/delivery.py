@@ -71,12 +71,12 @@ def _run_message(client: Client, device: Device | None, call: Call | None, recei
     signal = message.sig if isinstance(message, Signaling) else None
     calls: list[tuple[Subscription, Any]] = []
     for subscription in subscriptions:
-        for event in _matching(subscription.kind, client, device, call, received, message, signal):
+        for event in events_for(subscription.kind, client, device, call, received, message, signal):
             calls.append((subscription, event))
     _call_back(client, calls)
 
 
-def _matching(
+def events_for(
     kind: type,
     client: Client,
     device: Device | None,
@@ -119,12 +119,13 @@ def _call_back(client: Client, calls: list[tuple[Subscription, Any]]) -> None:
             if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
                 interrupt = error  # Ctrl-C, in a program that runs its callbacks itself: the other callbacks come first
             else:
-                _report(client, subscription, event, error)
+                report_failure(client, subscription, event, error)
     if interrupt is not None:
         raise interrupt
 
 
-def _report(client: Client, subscription: Subscription, event: Any, error: BaseException) -> None:
+def report_failure(client: Client, subscription: Subscription, event: Any, error: BaseException) -> None:
+    """Log what a callback raised and tell of it. Any thread; runs no user code but the log's."""
     client._count_callback_failure()
     log_safely(logging.ERROR, f"{subscription!r} raised {type(error).__name__}; the next callback runs", error)
     if not isinstance(event, CallbackFailed):  # one that reports failures and fails is not reported to itself

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from .call import Call
 from .deadline import Deadline
-from .errors import UsageError
-from .messages import AttachResult, Signal, Signaling
+from .errors import DetachedError, UsageError
+from .messages import AttachResult, Channels, Facility, Setup, Signal
+from .own_setup import own_setup
 from .protocol.calls import CallRecord, CallTable
+from .protocol.codec import encode
+from .protocol.envelope import OWN_CALL_IDS
 from .protocol.session import Attachment
 from .registry import EventSource
 from .replies import Reply
@@ -100,13 +105,68 @@ class Device(EventSource):
             raise UsageError(f"send() takes a signaling message, such as Rel(), not {type(signal).__name__}")
         if type(number) is not int:
             raise UsageError(f"send() takes a Call or its id as call, not {type(call).__name__}")
-        message = Signaling(
-            api=self._client._session.api, src=self._attachment.src, to=True if to_device else None, call=number, sig=signal
-        )
-        self._client._send(message, timeout)
+        self._client._send_signaling(self, signal, number, to_device, timeout)
+
+    def dial(
+        self,
+        number: str = "",
+        *,
+        sip: str = "",
+        channels: Channels | None = None,
+        media: bool = True,
+        facilities: Iterable[Facility] = (),
+        timeout: float | None = 10,
+    ) -> Call:
+        """Start a call of the app towards the PBX, on behalf of the device, and return it. The phone itself hears nothing of it.
+
+        ``number`` or ``sip`` names who is called. ``channels`` is the media offer, if there is one to make; ``media`` False
+        makes it a call without media, for ``facilities`` such as presence. It is in ``device.calls`` at once, its state
+        is "setup", and CallStarted comes when the setup is on its way; the call lives as long as this connection. A ``disc``
+        that comes is answered by the library. Returns when the setup is queued; waits at most ``timeout`` seconds (None:
+        for ever) while more than 1 MiB of the app's own waits to be sent. Raises UsageError, DetachedError where the
+        device is not attached, ReplyTimeout, ConnectionLostError, ClosedError; there is no call then. Any thread,
+        callbacks included.
+        """
+        setup = own_setup("dial()", False, number=number, sip=sip, channels=channels, media=media, facilities=facilities)
+        return self._start_call("dial()", setup, False, timeout)
+
+    def ring(
+        self,
+        number: str = "",
+        *,
+        sip: str = "",
+        name: str = "",
+        channels: Channels | None = None,
+        media: bool = True,
+        facilities: Iterable[Facility] = (),
+        timeout: float | None = 10,
+    ) -> Call:
+        """Start a call of the app towards the device, and return it. The PBX hears nothing of it.
+
+        ``number``, ``sip`` and ``name`` are who the phone shows as calling; one of the first two is needed. All else is as
+        with :meth:`dial`. Any thread, callbacks included.
+        """
+        setup = own_setup("ring()", True, number=number, sip=sip, name=name, channels=channels, media=media, facilities=facilities)
+        return self._start_call("ring()", setup, True, timeout)
 
     def __repr__(self) -> str:
         return f"<Device {self.hw}: {'attached' if self._attached else 'not attached'}, {len(self._table.live)} calls>"
+
+    def _start_call(self, verb: str, setup: Setup, to_device: bool, timeout: float | None) -> Call:
+        client = self._client
+        if not self._attached:
+            if client._link is not None:
+                client._link.inbox.check()  # a client that has ended says so
+            raise DetachedError(f"{verb} sent nothing: {self.hw} is not attached now; use wait_attached()")
+        number = OWN_CALL_IDS.issue()
+        record = self._table.begin_own(number, to_device, encode(setup), time.time())
+        call = self._view(record)
+        try:
+            client._send_signaling(self, setup, number, to_device, timeout)
+        except BaseException:
+            self._table.forget_own(record)
+            raise
+        return call
 
     # ------------------------------------------------------------ for the client, on the link thread
 

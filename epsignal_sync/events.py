@@ -77,7 +77,12 @@ class ReceivedEvent:
 
     @property
     def verdict(self) -> str | None:
-        """What became of it: forwarded, own (of a call that the app started), or None: not forwarded."""
+        """What became of it.
+
+        ``forwarded``; ``changed`` or ``dropped`` by an interceptor, the latter also where the app had ended the call on
+        one side; ``bypassed``: forwarded without asking the interceptors, since one still held the device up; ``own``: of
+        a call that the app started; None: not decided yet, inside an interceptor, or not forwarded.
+        """
         return self._received.verdict
 
     def forward(self) -> None:
@@ -158,7 +163,7 @@ class CallEvent(Event):
 
 @frozen(kw_only=True)
 class CallStarted(CallEvent):
-    """A call began, or was first heard of."""
+    """A call began, or was first heard of; also one of the app, when its setup is on its way."""
 
     state: CallState | str
     """The state it began in."""
@@ -176,7 +181,7 @@ class CallStateChanged(CallEvent):
 
 @frozen(kw_only=True)
 class CallEnded(CallEvent):
-    """A call is over. Its callbacks do not run any more after this."""
+    """A call is over; ``call.cause`` and ``call.ended_by`` say why. Its callbacks and interceptors go with this."""
 
 
 @frozen(kw_only=True)
@@ -189,6 +194,20 @@ class CallbackFailed(Event):
     """The callback."""
     event: Any
     """What the callback was given."""
+
+
+@frozen(kw_only=True)
+class InterceptorLate(Event):
+    """A message went on as it came, since an interceptor had not answered within its deadline; its answer is discarded."""
+
+    device: Device
+    """The device whose message it was."""
+    callback: Callable[..., Any] | None
+    """The interceptor that was running; None where none had begun."""
+    event: ReceivedEvent | None
+    """What it was given."""
+    deadline: float
+    """Seconds that the message was held."""
 
 
 @frozen(kw_only=True)

@@ -11,17 +11,19 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from .call import Call
 from .delivery import Postbox
 from .device import Device
 from .errors import AttachError, ClosedError, EpSignalError, again
 from .events import CallEnded, CallStarted, CallStateChanged, ConnectionLost, Unrouted
-from .messages import AttachResult
+from .messages import AttachResult, CallState
 from .messages.record import received as record_of
 from .messages.record import remember_text, shown
-from .protocol.calls import Change
+from .protocol.calls import NOTHING, CallRecord, Change
 from .protocol.codec import decode
 from .protocol.envelope import is_epsignal
-from .relay.deliveries import Delivery, LinkDown, LinkUp, Note, Received
+from .protocol.session import Attachment
+from .relay.deliveries import Delivery, Late, LinkDown, LinkUp, Note, Received, Sent
 from .replies import Replies, Reply
 
 if TYPE_CHECKING:
@@ -60,6 +62,10 @@ class Intake:
             self._by_src[device._attachment.src] = device
             return device, True
 
+    def device_of(self, attachment: Attachment) -> Device:
+        """Return the device of an attachment; raises KeyError where the PBX has refused it. Link thread."""
+        return self._by_src[attachment.src]
+
     def deliver(self, batch: list[Delivery], now: float) -> float | None:
         """Take what the relay hands over; returns when to be called again. ``now``: the monotonic clock."""
         for item in batch:
@@ -75,6 +81,10 @@ class Intake:
     def _take(self, item: Delivery, now: float) -> None:
         if isinstance(item, Received):
             self._take_message(item, now)
+        elif isinstance(item, Sent):
+            self._take_sent(item, now)
+        elif isinstance(item, Late):
+            self._take_late(item)
         elif isinstance(item, Note):
             self._postbox.put_note(item.level, item.text)
         elif isinstance(item, LinkUp):
@@ -87,27 +97,27 @@ class Intake:
 
     def _take_message(self, item: Received, now: float) -> None:
         device = None if item.attachment is None else self._by_src.get(item.attachment.src)
-        change = Change()
+        change = NOTHING
         if device is not None:
             change = self._take_for_device(item, device, now)
-        wanted = self._postbox.wanted(device, change.call) or (
-            change.ended is not None and self._postbox.wanted(device, change.ended)
-        )
+        wanted = self._wanted(device, change)
         if wanted:
             call = None if device is None or change.call is None else device._view(change.call)
             self._postbox.put_message(item, device, call)
-        if device is None and is_epsignal(item.data, self._client._session.apis):
-            self._take_unrouted(item)
-        if wanted and device is not None:
-            self._put_changes(device, change)
+        if device is None:
+            if is_epsignal(item.data, self._client._session.apis):
+                self._take_unrouted(item)
+        elif change.call is not None:
+            self._take_change(device, change, wanted)
 
     def _take_for_device(self, item: Received, device: Device, now: float) -> Change:
-        data = item.data
+        data, table = item.data, device._table
         kind = data["mt"]
         if kind == "Signaling":
-            return device._table.receive(data.get("call"), data.get("to") is True, data.get("sig"), item.received_at)
+            to_device = data.get("to") is True
+            return table.receive(data.get("call"), to_device, data.get("sig"), item.received_at, now, item.text, item.verdict)
         if kind == "Sync":
-            return device._table.sync(data.get("call"), data.get("info"), item.received_at)
+            return table.sync(data.get("call"), data.get("info"), item.received_at, now)
         if kind == "Attached":
             self._postbox.put_note(logging.INFO, f"attached to {device.hw}")
             device._set_attached(True)
@@ -116,7 +126,22 @@ class Intake:
             device._set_attached(False)
         elif kind == "AttachResult":
             self._take_attach_result(item, device, now)
-        return Change()
+        return NOTHING
+
+    def _take_sent(self, item: Sent, now: float) -> None:
+        device = self._by_src.get(item.attachment.src)
+        sig = item.data.get("sig")
+        if device is None or not isinstance(sig, dict):
+            return
+        change = device._table.sent(item.call, item.to_device, sig, item.sent_at, now, item.text, item.refused)
+        if change.call is not None:
+            self._take_change(device, change, self._wanted(device, change))
+
+    def _take_late(self, item: Late) -> None:
+        text, event = self._client._interceptors_at_work.late(item.held)
+        self._postbox.put_note(logging.WARNING, text)
+        if self._postbox.wanted(event.device, None if event.call is None else event.call._record):
+            self._postbox.put_event(event)
 
     def _take_attach_result(self, item: Received, device: Device, now: float) -> None:
         result = record_of(AttachResult, item.data)
@@ -142,20 +167,52 @@ class Intake:
             )
         )
 
-    def _put_changes(self, device: Device, change: Change) -> None:
-        client, put = self._client, self._postbox.put_event
-        if change.ended is not None and change.ended is not change.call:
-            put(CallEnded(client=client, device=device, call=device._view(change.ended)))
+    # ------------------------------------------------------------ calls
+
+    def _wanted(self, device: Device | None, change: Change) -> bool:
+        return self._postbox.wanted(device, change.call) or (change.replaced is not None and self._postbox.wanted(device, change.replaced))
+
+    def _take_change(self, device: Device, change: Change, wanted: bool) -> None:
+        """Tell of what has become of a call: first who waits for it, then, where it is wanted, the callbacks."""
         record = change.call
-        if record is None:
-            return
-        call = device._view(record)
+        assert record is not None  # there is no change without a call
+        if change.replaced is not None:
+            self._tell_end(device, change.replaced, wanted)
+        call: Call | None = device._view(record) if wanted else record.view
+        if call is not None:
+            for _, state in change.moves:
+                call._reached(state)
+        if wanted and call is not None:
+            self._put_moves(device, call, change)
+        if change.ended:
+            self._tell_end(device, record, wanted)
+        if record.disc is not None and not change.ended:
+            self._answer_disc(device._view(record))
+
+    def _put_moves(self, device: Device, call: Call, change: Change) -> None:
+        client, moves = self._client, change.moves
         if change.started:
-            put(CallStarted(client=client, device=device, call=call, state=record.state))
-        elif change.previous is not None:
-            put(CallStateChanged(client=client, device=device, call=call, state=record.state, previous=change.previous))
-        if change.ended is record:
-            put(CallEnded(client=client, device=device, call=call))
+            state = moves[0][1] if moves else CallState.NULL
+            self._postbox.put_event(CallStarted(client=client, device=device, call=call, state=state))
+            moves = () if change.ended else moves[1:]  # a setup that was dropped went nowhere
+        for previous, state in moves:
+            self._postbox.put_event(CallStateChanged(client=client, device=device, call=call, state=state, previous=previous))
+
+    def _tell_end(self, device: Device, record: CallRecord, wanted: bool) -> None:
+        call: Call | None = device._view(record) if wanted else record.view
+        if call is None:
+            return  # nobody has ever seen it
+        call._over()
+        if wanted:
+            self._postbox.put_event(CallEnded(client=self._client, device=device, call=call))
+        else:
+            call._drop_callbacks()  # with the event they go after it
+
+    def _answer_disc(self, call: Call) -> None:
+        try:
+            call._answer_disc()
+        except EpSignalError:
+            pass  # the connection has ended, and the call with it
 
     def _take_unrouted(self, item: Received) -> None:
         self.unrouted += 1
@@ -190,4 +247,3 @@ class Intake:
         if was_up and not isinstance(error, ClosedError):
             self._postbox.put_note(logging.WARNING, str(error))
             self._postbox.put_event(ConnectionLost(client=self._client, error=error))
-

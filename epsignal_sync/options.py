@@ -17,6 +17,12 @@ def check_times(**times: float | None) -> None:
             raise UsageError(f"{name}= takes seconds above 0, not {seconds!r:.80}")
 
 
+def check_deadline(deadline: float) -> None:
+    """Raise UsageError for what is no number of seconds above 0."""
+    if not is_seconds(deadline) or not deadline > 0:
+        raise UsageError(f"deadline= takes seconds above 0, not {deadline!r:.80}")
+
+
 def check_texts(**texts: str) -> None:
     """Raise UsageError for what is no text or has no UTF-8 form. The text itself may be a secret: it is not shown."""
     for name, text in texts.items():

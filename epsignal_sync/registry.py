@@ -10,11 +10,15 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from .errors import UsageError
 from .events import Event, FacilityEvent, MessageEvent, SignalEvent
-from .messages import Facility, Message, Signal
+from .messages import Facility, Message, Signal, Signaling
+from .options import check_deadline
+
+if TYPE_CHECKING:
+    from .interceptors import Verdict
 
 logger = logging.getLogger("epsignal_sync.callbacks")
 
@@ -56,8 +60,35 @@ class Subscription:
         return f"Subscription({self.kind.__name__}, {name}{'' if self.active else ', cancelled'})"
 
 
+class Interceptor(Subscription):
+    """A registered interceptor, until :meth:`cancel`: a message that is held for it then goes on without it."""
+
+    __slots__ = ("deadline", "to_device")
+
+    def __init__(
+        self, source: EventSource, kind: type, callback: Callable[[Any], object], serial: int, deadline: float, to_device: bool | None
+    ) -> None:
+        super().__init__(source, kind, callback, serial)
+        self.deadline = deadline
+        """Seconds."""
+        self.to_device = to_device
+        """The direction that was asked for, or None."""
+
+
+class Asking(Protocol):
+    """What has to be told of interceptors."""
+
+    def check(self, source: EventSource) -> None:
+        """Raise UsageError where nothing can be intercepted."""
+
+    def publish(self, source: EventSource) -> None:
+        """Take note that the interceptors of a scope have changed; with the lock held."""
+
+
 class Registry:
-    """What all the scopes of one client share: the lock and the order of registration."""
+    """What all the scopes of one client share: the lock, the order of registration, and who is told of interceptors."""
+
+    asking: Asking
 
     def __init__(self) -> None:
         # Re-entrant: garbage collection may run a finalizer of the application, which cancels, in the middle of on().
@@ -74,11 +105,12 @@ class EventSource:
     was registered inside a callback sees every later message.
     """
 
-    __slots__ = ("_registry", "_subscriptions")
+    __slots__ = ("_interceptors", "_registry", "_subscriptions")
 
     def __init__(self, registry: Registry) -> None:
         self._registry = registry
         self._subscriptions: tuple[Subscription, ...] = ()
+        self._interceptors: tuple[Interceptor, ...] = ()
 
     @overload
     def on(self, kind: type[S]) -> Callable[[Callable[[SignalEvent[S]], object]], Callable[[SignalEvent[S]], object]]: ...
@@ -124,13 +156,101 @@ class EventSource:
             self._subscriptions = (*(one for one in self._subscriptions if one.active), subscription)
         return subscription
 
+    @overload
+    def intercept(
+        self, kind: type[S], callback: None = None, *, deadline: float = 0.25, to_device: bool | None = None
+    ) -> Callable[[Callable[[SignalEvent[S]], Verdict]], Callable[[SignalEvent[S]], Verdict]]: ...
+    @overload
+    def intercept(
+        self, kind: type[F], callback: None = None, *, deadline: float = 0.25, to_device: bool | None = None
+    ) -> Callable[[Callable[[FacilityEvent[F]], Verdict]], Callable[[FacilityEvent[F]], Verdict]]: ...
+    @overload
+    def intercept(
+        self, kind: type[Signaling], callback: None = None, *, deadline: float = 0.25, to_device: bool | None = None
+    ) -> Callable[[Callable[[MessageEvent[Signaling]], Verdict]], Callable[[MessageEvent[Signaling]], Verdict]]: ...
+    @overload
+    def intercept(
+        self, kind: type[S], callback: Callable[[SignalEvent[S]], Verdict], *, deadline: float = 0.25, to_device: bool | None = None
+    ) -> Interceptor: ...
+    @overload
+    def intercept(
+        self, kind: type[F], callback: Callable[[FacilityEvent[F]], Verdict], *, deadline: float = 0.25, to_device: bool | None = None
+    ) -> Interceptor: ...
+    @overload
+    def intercept(
+        self,
+        kind: type[Signaling],
+        callback: Callable[[MessageEvent[Signaling]], Verdict],
+        *,
+        deadline: float = 0.25,
+        to_device: bool | None = None,
+    ) -> Interceptor: ...
+
+    def intercept(
+        self, kind: type, callback: Callable[[Any], Any] | None = None, *, deadline: float = 0.25, to_device: bool | None = None
+    ) -> Any:
+        """Be asked before a signaling message goes on: to watch, change or drop it.
+
+        ``kind`` is a signal or facility class; a base class matches its subclasses, and Signaling matches every signal.
+        ``to_device`` True: only what goes to the device; False: only what comes from it; None: both. The callback gets
+        the same event as with :meth:`on` (``event.facility`` is the first that matches, ``event.call`` the call as it was
+        before this message; the call of a setup is in ``device.calls`` when the setup has gone on) and returns
+
+        * None: the message goes on as it came;
+        * a signal, usually ``attrs.evolve(event.signal, ...)``: it goes on instead;
+        * a list of signals: they go on instead, in order;
+        * ``epsignal_sync.DROP``, or ``epsignal_sync.refuse(cause)`` for a setup: it does not go on.
+
+        Interceptors run in the order of registration, whatever the scope; each gets the signal as the one before left it.
+        A list, a drop or an error ends the chain. After an error or a wrong answer (reported as CallbackFailed) the
+        message goes on as it came, and so it does when ``deadline`` seconds after its arrival (at most 2; for a chain, the
+        largest of those asked) there is no answer: InterceptorLate tells, and the late answer is discarded. Until that
+        interceptor has returned, the device's messages go on without asking (``event.verdict`` "bypassed"). The other
+        messages of the device in that direction wait in order; other devices do not.
+
+        Interceptors run on threads of their own, for one device one at a time, and may do whatever callbacks may. Without
+        ``callback`` it is a decorator that returns the function; with it an Interceptor. Does not block; any thread.
+        Raises UsageError for what is never forwarded, and for devices attached with forward=False.
+        """
+        if not (isinstance(kind, type) and (issubclass(kind, (Signal, Facility)) or kind is Signaling)):
+            raise UsageError(
+                f"intercept() takes a signal or facility class, not {kind!r}: only signaling is forwarded; use on() to watch the rest"
+            )
+        check_deadline(deadline)
+        if not isinstance(to_device, (bool, type(None))):
+            raise UsageError(f"to_device= takes True (to the device), False (from it) or None (both), not {to_device!r}")
+        self._registry.asking.check(self)
+        if callback is not None:
+            return self._add_interceptor(kind, callback, deadline, to_device)
+
+        def register(function: C) -> C:
+            self._add_interceptor(kind, function, deadline, to_device)
+            return function
+
+        return register
+
+    def _add_interceptor(self, kind: type, callback: Callable[[Any], Any], deadline: float, to_device: bool | None) -> Interceptor:
+        if not callable(callback):
+            raise UsageError(f"the interceptor for {kind.__name__} cannot be called: {callback!r}")
+        with self._registry.lock:
+            interceptor = Interceptor(self, kind, callback, next(self._registry.serials), deadline, to_device)
+            self._interceptors = (*self._interceptors, interceptor)
+            self._registry.asking.publish(self)
+        return interceptor
+
     def _remove(self, subscription: Subscription) -> None:
         with self._registry.lock:
             self._subscriptions = tuple(one for one in self._subscriptions if one is not subscription)
+            if subscription in self._interceptors:
+                self._interceptors = tuple(one for one in self._interceptors if one is not subscription)
+                self._registry.asking.publish(self)
 
     def _drop_callbacks(self) -> None:
         with self._registry.lock:
             self._subscriptions = ()
+            if self._interceptors:
+                self._interceptors = ()
+                self._registry.asking.publish(self)
 
 
 def in_order(sources: Iterable[EventSource | None]) -> list[Subscription]:

@@ -17,6 +17,14 @@ class Stats:
     """Signaling messages sent back as they came."""
     own: int
     """Received messages of calls that the app started."""
+    changed: int
+    """Signaling messages that an interceptor changed."""
+    dropped: int
+    """Signaling messages that did not go on: an interceptor dropped them, or the app had ended the call on one side."""
+    bypassed: int
+    """Signaling messages that went on without asking the interceptors, since one still held the device up; in forwarded, too."""
+    late: int
+    """Signaling messages that went on as they came, since no interceptor had answered in time."""
     malformed: int
     """Messages that were no JSON object with a message type, and binary ones: ignored."""
     unrouted: int

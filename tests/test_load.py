@@ -15,7 +15,8 @@ from websockets.asyncio.server import ServerConnection, serve
 import epsignal_sync as eps
 from epsignal_sync.messages import InfoSignal
 
-from .conftest import HW1, PATIENCE
+from .conftest import HW1, PATIENCE, wait_until
+from .peer import Peer
 
 COUNT = 3000
 SENDERS = 3
@@ -98,3 +99,32 @@ def test_full_load_both_ways_while_threads_send(server: LoadServer, ca_file: str
         assert client.stats.forwarded == COUNT
     assert server.returned == list(range(COUNT))
     assert server.own == [list(range(COUNT))] * SENDERS
+
+
+def test_ids_of_own_calls_are_unique_in_many_threads(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    calls: list[list[eps.Call]] = [[] for _ in range(8)]
+    count = 10_000
+
+    def dial(made: list[eps.Call]) -> None:
+        for _ in range(count // len(calls)):
+            made.append(device.dial(number="23", timeout=PATIENCE))
+            made[-1].hangup(timeout=PATIENCE)
+
+    threads = [threading.Thread(target=dial, args=(made,)) for made in calls]
+    for thread in threads:
+        thread.start()
+    said: dict[int, list[str]] = {}
+    for _ in range(2 * count):
+        message = peer.receive()
+        said.setdefault(message["call"], []).append(message["sig"]["type"])
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert len(said) == count and set(map(tuple, said.values())) == {("setup", "rel")}
+    assert said.keys() == {call.id for made in calls for call in made}
+    calls[0][-1].wait_ended(timeout=PATIENCE)
+    wait_until(lambda: not device.calls)
+    peer.send(peer.signaling(min(said), {"type": "alert"}, to=True))  # late, and never forwarded
+    marker = peer.signaling(1, {"type": "alert"})
+    peer.send(marker)
+    assert peer.receive() == marker

@@ -160,7 +160,7 @@ def test_forwarding_is_exact_whatever_the_message(peer: Peer, peer_client: eps.C
         f'{{{head},"call":"x","sig":{{"type":"alert"}}}}',
         f'{{{head},"call":3,"sig":17}}',
         f'{{{head}}}',
-        f'{{{head},"call":-5,"sig":{{"type":"alert"}}}}',  # negative, but not ours
+        f'{{{head},"call":-2147483648,"sig":{{"type":"alert"}}}}',  # negative, but not ours
         f'{{{head},"call":123456789012345678901234567890,"sig":{{"type":"alert","n":1e999,"m":NaN}}}}',
         f'{{{head},"call":3,"sig":{{"type":"info","dsp":"\\ud800 \\u00e4 ä"}}}}',  # a lone surrogate
         '{"mt":"Signaling","api":"EpSignal","src":"nobody","call":1,"sig":{"type":"setup"}}',

@@ -6,6 +6,7 @@ import pathlib
 import re
 import signal
 import textwrap
+import threading
 
 import click
 import pytest
@@ -14,7 +15,7 @@ import epsignal_sync as eps
 from epsignal_sync.cli.commands import commands
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
-from .conftest import HW1
+from .conftest import HW1, PATIENCE
 from .peer import Peer
 from .test_samples import STEPS, assert_shown, call_and_hang_up, finish, start
 
@@ -78,6 +79,45 @@ def test_callback_for_a_facility(peer: Peer, peer_client: eps.Client, capsys: py
     assert peer.receive()["call"] == 3
     peer_client.close()
     assert capsys.readouterr().out == "now connected to Carol EP(num='24')\n"
+
+
+def test_missed_call(peer: Peer, peer_client: eps.Client, capsys: pytest.CaptureFixture[str]) -> None:
+    phone = peer.attach(peer_client)
+    exec(blocks("python")[3], {"phone": phone, "eps": eps})
+    for number, cause in ((3, 16), (4, 26)):
+        peer.send(peer.signaling(number, {"type": "setup", "cg": {"num": "23"}, "channel": -1}, to=True))
+        peer.send(peer.signaling(number, {"type": "rel", "cau": {"num": cause}}, to=True))
+        for _ in range(2):
+            assert peer.receive()["call"] == number
+    peer_client.close()
+    assert capsys.readouterr().out == "missed: 23 Normal call clearing\n"
+
+
+def test_interceptors(peer: Peer, peer_client: eps.Client) -> None:
+    phone = peer.attach(peer_client)
+    exec(blocks("python")[4], {"phone": phone, "eps": eps})
+    peer.send(peer.signaling(3, {"type": "setup", "cd": {"num": "12345"}}))
+    assert peer.receive()["sig"]["cd"] == {"num": "012345"}
+    peer.send(peer.signaling(4, {"type": "setup", "cd": {"num": "22"}}))
+    assert peer.receive()["sig"]["cd"] == {"num": "22"}
+    peer.send(peer.signaling(5, {"type": "setup", "cg": {"num": "09001234"}}, to=True))
+    assert peer.receive() == peer.signaling(5, {"type": "rel", "cau": {"num": 21}})
+
+
+@pytest.mark.parametrize("answer, shown", [("conn", "connected"), ("rel", "not taken: Cause(num=17)")])
+def test_call_to_the_phone(peer: Peer, peer_client: eps.Client, capsys: pytest.CaptureFixture[str], answer: str, shown: str) -> None:
+    phone = peer.attach(peer_client)
+
+    def answers() -> None:
+        setup = peer.receive()
+        assert setup["to"] is True and setup["sig"]["cg"] == {"num": "22"} and setup["sig"]["complete"] is True
+        peer.send(peer.signaling(setup["call"], {"type": answer, "cau": {"num": 17}}))
+
+    server = threading.Thread(target=answers)
+    server.start()
+    exec(blocks("python")[5], {"phone": phone, "eps": eps})
+    server.join(PATIENCE)
+    assert capsys.readouterr().out == f"{shown}\n"
 
 
 @pytest.mark.parametrize("end", ["-m pytest", "epsignal demo"])

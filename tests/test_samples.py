@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
+import runpy
+import select
 import signal
+import sqlite3
 import subprocess
 import sys
+import types
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
 
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
-from .conftest import HW1
+from .conftest import HW1, HW2, wait_until
 
 ROOT = pathlib.Path(__file__).parents[1]
-WATCH_PHONE = str(ROOT / "samples" / "watch_phone.py")
+WATCH_PHONE, BLOCK_CALLERS, MISSED_CALLS, CALL_LOG = (
+    str(ROOT / "samples" / f"{name}.py") for name in ("watch_phone", "block_callers", "missed_calls", "call_log_sqlite")
+)
 PATIENCE = 30.0
+HW3 = "0090334f1a2d"
+Phones = tuple[SimulatedPhone, SimulatedPhone]
 
 
 def start(*arguments: str, **variables: str) -> subprocess.Popen[str]:
@@ -37,7 +50,20 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, output, errors
 
 
-def call_and_hang_up(pbx: SimulatedPBX, phones: tuple[SimulatedPhone, SimulatedPhone]) -> None:
+def wait_until_it_prints(process: subprocess.Popen[str], pbx: SimulatedPBX, phones: Phones) -> None:
+    """Wait until the program shows calls: its callback comes after its attach. Takes what is printed until then."""
+    pbx.wait_for(lambda log: log.texts("to-app", HW1, mt="Attached"), timeout=PATIENCE)
+    assert process.stdout is not None
+    for number in map(str, range(9900, 9999)):
+        phones[0].call(number).wait("null", timeout=PATIENCE)
+        if select.select([process.stdout], [], [], 0.2)[0]:
+            while process.stdout.readline().rstrip() != f"{number} null":
+                assert process.poll() is None
+            return
+    raise AssertionError("the program shows no call")
+
+
+def call_and_hang_up(pbx: SimulatedPBX, phones: Phones) -> None:
     """Wait until the phone is attached, and call from it to the other one."""
     alice, bob = phones
     pbx.wait_for(lambda log: log.texts("to-app", HW1, mt="Attached"), timeout=PATIENCE)
@@ -67,10 +93,11 @@ def test_watch_phone_without_arguments() -> None:
     assert "Traceback" not in errors
 
 
-def test_watch_phone_at_a_pbx(pbx: SimulatedPBX, phones: tuple[SimulatedPhone, SimulatedPhone]) -> None:
+def test_watch_phone_at_a_pbx(pbx: SimulatedPBX, phones: Phones) -> None:
     process = start(WATCH_PHONE, pbx.url, "phones", HW1, EPSIGNAL_PASSWORD="pwd")
     assert process.stdout is not None
     try:
+        wait_until_it_prints(process, pbx, phones)
         call_and_hang_up(pbx, phones)
         assert_shown([process.stdout.readline().rstrip() for _ in STEPS])
     finally:
@@ -89,3 +116,224 @@ def test_watch_phone_called_wrongly() -> None:
     for arguments in (["one"], ["url", "app", "hw"]):  # the second one without a password
         code, output, errors = finish(start(WATCH_PHONE, *arguments))
         assert code == 1 and output == "" and errors.startswith("usage: ")
+
+
+# ------------------------------------------------------------ all the others
+
+
+@contextlib.contextmanager
+def running(pbx: SimulatedPBX, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a sample at the PBX; gives it when its phone is attached, and kills it if it is still there at the end."""
+    process = start(*arguments, EPSIGNAL_PASSWORD="pwd")
+    try:
+        pbx.wait_for(lambda log: log.texts("to-app", mt="Attached"), timeout=PATIENCE)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def interrupt(process: subprocess.Popen[str]) -> list[str]:
+    """Press Ctrl-C; returns the lines that were printed, after checking that this is an end without an error."""
+    process.send_signal(signal.SIGINT)
+    code, output, errors = finish(process)
+    assert (code, errors) == (0, "")
+    return output.splitlines()
+
+
+def line_of(process: subprocess.Popen[str]) -> str:
+    """Wait for the next line that is printed."""
+    assert process.stdout is not None
+    return process.stdout.readline().rstrip()
+
+
+def refuse(caller: SimulatedPhone, number: str) -> int | None:
+    """Call, and return the cause with which the call ends."""
+    call = caller.call(number)
+    call.wait("null", timeout=PATIENCE)
+    return call.cause
+
+
+def test_all_without_arguments() -> None:
+    with contextlib.ExitStack() as stack:
+        processes = [start(sample) for sample in (BLOCK_CALLERS, MISSED_CALLS, CALL_LOG)]
+        for process in processes:
+            stack.callback(process.kill)
+        ends = [finish(process) for process in processes]
+    assert [code for code, _, _ in ends] == [0, 0, 0], ends
+    assert not any("Traceback" in errors for _, _, errors in ends)
+    blocked, missed, logged = (output.splitlines() for _, output, _ in ends)
+    assert {"0090334f1a2b: refused Bob (23)", "0090334f1a2b: refused Prize Draw (09001234)", "Carol calls Alice: it rings"} <= set(blocked)
+    assert "Prize Draw calls Alice: refused with cause 21" in blocked and not any("refused Carol" in line for line in blocked)
+    assert [line for line in missed if line.endswith(" missed:")] == ["1 missed:"]
+    assert blocked[-1] == missed[-1] == "the simulated PBX has closed"
+    assert sorted(" ".join(line.split()[1:]) for line in logged[1:]) == [
+        "0090334f1a2b out Bob 23 Normal call clearing", "0090334f1a2b out None 23 User busy",
+        "0090334f1a2c in Alice 22 Normal call clearing", "0090334f1a2c in Alice 22 User busy",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("sample", "arguments", "password", "text"),
+    [
+        (BLOCK_CALLERS, [], None, "required: HW[,HW...], NUMBER"),
+        (BLOCK_CALLERS, [HW1, "23"], None, "set the variable EPSIGNAL_PASSWORD"),
+        (MISSED_CALLS, [HW1], None, "set the variable EPSIGNAL_PASSWORD"),
+        (CALL_LOG, ["calls.sqlite", HW1], None, "set the variable EPSIGNAL_PASSWORD"),
+        (BLOCK_CALLERS, [HW1, "Bob"], "pwd", "block_callers: 'Bob' is no number"),
+        (BLOCK_CALLERS, [HW1, "*"], "pwd", "block_callers: '*' is no number"),
+        (BLOCK_CALLERS, [HW1, "@no-such-file"], "pwd", "no-such-file"),
+        (BLOCK_CALLERS, [HW1, "23", "--cause", "128"], "pwd", "from 1 to 127, not 128"),
+        (MISSED_CALLS, [HW1], "wr0ng", "missed_calls: 127.0.0.1:"),
+        (CALL_LOG, ["no/such/calls.sqlite", HW1], "pwd", "call_log_sqlite: no/such/calls.sqlite cannot be used"),
+        (CALL_LOG, ["taken.sqlite", HW1], "pwd", "call_log_sqlite: taken.sqlite cannot be used as the log (file is not a database)"),
+    ],
+)
+def test_all_called_wrongly(
+    sample: str, arguments: list[str], password: str | None, text: str,
+    pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    """Run in this process, as that is quick: one sentence, and nobody is attached to."""
+    monkeypatch.chdir(tmp_path)
+    pathlib.Path("taken.sqlite").write_text("no database " * 100, encoding="utf-8")
+    monkeypatch.delenv("EPSIGNAL_PASSWORD", raising=False)
+    if password is not None:
+        monkeypatch.setenv("EPSIGNAL_PASSWORD", password)
+    monkeypatch.setattr(sys, "argv", [sample, pbx.url, "phones", *arguments])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(sample, run_name="__main__")
+    output, errors = capsys.readouterr()
+    said = errors if ended.value.code == 2 else str(ended.value.code)
+    assert output == "" and text in said and "wr0ng" not in said
+    assert said.startswith("usage: ") if password is None else "\n" not in said
+    assert not pbx.log.texts("from-app", HW1, mt="Attach")
+
+
+@pytest.mark.parametrize(
+    ("number", "refused"),
+    [("23", True), ("R23", True), ("234", False), ("2", False), ("0900", True), ("RN09001", True), ("090", False), ("", False), (None, False)],
+)
+def test_what_is_on_a_list(number: str | None, refused: bool) -> None:
+    blocked = runpy.run_path(BLOCK_CALLERS)["BlockList"](["23", "0900*"])
+    assert blocked.matches(types.SimpleNamespace(num=number)) is refused
+
+
+def test_block_callers_at_a_pbx(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path) -> None:
+    alice, bob = phones
+    shop = pbx.add_phone(HW3, number="09001234", sip="shop")
+    (tmp_path / "numbers.txt").write_text("# prize draws\n\n0900*\n", encoding="utf-8")
+    with running(pbx, BLOCK_CALLERS, pbx.url, "phones", f"{HW1},{HW2}", "22", f"@{tmp_path / 'numbers.txt'}", "--cause", "17") as process:
+        pbx.wait_for(lambda log: log.texts("to-app", HW2, mt="Attached"), timeout=PATIENCE)
+        assert refuse(shop, "22") == 17
+        assert line_of(process) == f"{HW1}: refused shop (09001234)"
+        assert refuse(alice, "23") == 17
+        assert line_of(process) == f"{HW2}: refused Alice Ä (22)"
+        call = bob.call("22")  # not on the list
+        assert call.wait("alert", timeout=PATIENCE) == "alert"
+        call.hangup()
+        assert interrupt(process) == []
+    assert not pbx.log.entries(place="to-phone", device=HW2, type="setup")
+
+
+@pytest.mark.parametrize(
+    ("call", "missed"),
+    [
+        ({}, True),
+        ({"ended_by": "device"}, True),
+        ({"incoming": False}, False),
+        ({"incoming": None}, False),
+        ({"media": False}, False),
+        ({"answered_elsewhere": True}, False),
+        ({"ended_by": "dropped"}, False),
+        ({"ended_by": "app"}, False),
+    ],
+)
+def test_what_is_a_missed_call(call: dict[str, object], missed: bool) -> None:
+    usual = {"incoming": True, "media": True, "answered_elsewhere": False, "ended_by": "pbx"}
+    is_missed = runpy.run_path(MISSED_CALLS)["is_missed"]
+    assert is_missed(types.SimpleNamespace(**{**usual, **call})) is missed
+
+
+def test_missed_calls_at_a_pbx(pbx: SimulatedPBX, phones: Phones) -> None:
+    alice, desk = phones
+    mobile = pbx.add_phone(HW3, number="23", sip="bob", name="Bob")
+    before = alice.call("23")
+    desk.wait("alert")
+    desk.answer()
+    before.wait("connected")
+    with running(pbx, MISSED_CALLS, pbx.url, "phones", HW2) as process:
+        pbx.wait_for(lambda log: log.texts("to-app", HW2, mt="Sync"), timeout=PATIENCE)
+        before.hangup()  # was connected before the program was there
+        desk.wait("null")
+        for taker in (mobile, None, desk):
+            call = alice.call("23")
+            desk.wait("alert", timeout=PATIENCE)
+            mobile.wait("alert")
+            if taker is not None:
+                taker.answer()
+                call.wait("connected", timeout=PATIENCE)
+            call.hangup()
+            desk.wait("null", timeout=PATIENCE)
+            mobile.wait("null")
+        desk.unregister()  # which ends its calls without media
+        first = line_of(process)
+        assert first.startswith("missed: ") and first.endswith(f"  {HW2}  Alice Ä (22), Normal call clearing")
+        assert interrupt(process) == ["1 missed:", first.replace("missed: ", "  ")]
+
+
+def rows(path: pathlib.Path) -> list[sqlite3.Row]:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.row_factory = sqlite3.Row
+        return connection.execute("SELECT * FROM calls ORDER BY id").fetchall()
+
+
+def test_call_log_at_a_pbx(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path) -> None:
+    alice = phones[0]
+    path = tmp_path / "calls.sqlite"
+    mallory = pbx.add_phone(HW3, number="66", sip="mallory", name="half \ud83d'")
+    with running(pbx, CALL_LOG, pbx.url, "phones", str(path), HW1) as process:
+        alice.unregister()  # which ends its calls without media
+        alice.register()
+        call_and_hang_up(pbx, phones)
+        assert refuse(alice, "99") == 1
+        call = mallory.call("22")
+        alice.wait("alert", timeout=PATIENCE)
+        call.hangup()
+        alice.wait("null", timeout=PATIENCE)
+        wait_until(lambda: len(rows(path)) == 3)
+        process.kill()  # at any time, without a warning
+        assert finish(process)[1:] == ("", "")
+    answered, unknown, incoming = rows(path)
+    assert (answered["phone"], answered["direction"], answered["dialed"], answered["remote_name"]) == (HW1, "out", "23", "Bob")
+    assert (answered["cause"], answered["cause_text"], answered["ended_by"]) == (16, "Normal call clearing", "device")
+    assert answered["started_at"] <= answered["connected_at"] <= answered["ended_at"]  # as text
+    times = [datetime.fromisoformat(answered[name]) for name in ("started_at", "connected_at", "ended_at")]
+    assert all(time.utcoffset() == timedelta(0) for time in times)
+    assert (unknown["cause"], unknown["connected_at"], unknown["ended_by"]) == (1, None, "pbx")
+    assert (incoming["direction"], incoming["remote_number"], incoming["remote_name"]) == ("in", "66", "half ?'")
+    assert [row["answered_elsewhere"] for row in rows(path)] == [0, 0, 0]
+
+
+def test_call_log_that_cannot_be_written(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path) -> None:
+    """The call is said instead, and the next one is written."""
+    path = tmp_path / "calls.sqlite"
+    with running(pbx, CALL_LOG, pbx.url, "phones", str(path), HW1) as process:
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("ALTER TABLE calls RENAME TO elsewhere")
+        assert refuse(phones[0], "99") == 1
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute("ALTER TABLE elsewhere RENAME TO calls")
+        assert refuse(phones[0], "98") == 1
+        wait_until(lambda: len(rows(path)) == 1)
+        assert interrupt(process) == []
+    assert said.startswith(f"call_log_sqlite: {path} could not be written (no such table: calls); this call is missing there: ")
+    assert "'dialed': '99'" in said and rows(path)[0]["dialed"] == "98"
+
+
+@pytest.mark.parametrize("sample", [BLOCK_CALLERS, MISSED_CALLS, CALL_LOG])
+def test_sample_says_in_its_first_lines_how_it_is_called(sample: str) -> None:
+    first = pathlib.Path(sample).read_text(encoding="utf-8").splitlines()[:5]
+    name = pathlib.Path(sample).name
+    assert any(line.startswith(f"    python samples/{name} ") for line in first)

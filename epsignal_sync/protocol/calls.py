@@ -1,217 +1,264 @@
-"""The calls of one device: what each message means for them (protocol page, section 2).
+"""The calls of one device: which call a message belongs to, when one begins and when it is over (protocol page, section 2).
 
-Pure: gets the signaling as JSON objects and the time. Everything is as seen from the device. Values from the network
-are taken as they are and checked where they are used: nothing here raises for hostile input.
+Pure: gets the signaling as JSON objects, and the time. Everything is as seen from the device. What a message does to
+its call stands in :mod:`.call_rules`. Knows no callback, and not who forwards the messages.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
-from attrs import define
+from typing import Any, NamedTuple
 
 from ..messages import CallState
+from .call_record import LONGEST_NAME, JSONObject, Party, cause_in, channel_in, object_in, text_in
+from .call_record import CallRecord as CallRecord
+from .call_rules import ORDER, RULES, Move, Rule, apply, rule_for
+from .envelope import OWN_CALL_IDS, OwnCallIds
 
 MEMORY = 30.0
 """Seconds after the end of a call in which a late message of its id makes no new call."""
+MOST_ENDED = 10_000
+"""Ended calls that are remembered at a time; beyond it the oldest are forgotten."""
+MOST_PREPARED = 16
+"""Calls that are kept for a message that the application is asked about; only a few can be at a time."""
 
-# The order in which a call goes forward; a late message of an earlier state changes nothing.
-_ORDER = {
-    CallState.NULL: 0,
-    CallState.SETUP: 1,
-    CallState.SETUP_ACK: 2,
-    CallState.CALL_PROC: 3,
-    CallState.ALERT: 4,
-    CallState.CONNECTED: 5,
-    CallState.PARKED: 5,
-    CallState.DISCONNECTED: 6,
-    CallState.DISCONNECTING: 6,
-}
+OWN = "own"
+"""The verdict of what the application has sent, in a call's history."""
 
-# The state that a message brings, where it brings one. disc, progress with a cause and rel are rules of their own.
-_STATE_OF = {
-    "setup": CallState.SETUP,
-    "setup_ack": CallState.SETUP_ACK,
-    "call_proc": CallState.CALL_PROC,
-    "alert": CallState.ALERT,
-    "conn": CallState.CONNECTED,
-}
-
-# A call first seen in the middle: these come from the called side.
-_ANSWERS = frozenset({"setup_ack", "call_proc", "alert", "conn"})
+_BEGIN: tuple[Move, ...] = ((CallState.NULL, CallState.SETUP),)
 
 
-@define(eq=False)
-class CallRecord:
-    """What is known of one call. ``state`` is a CallState, or a plain str of a newer PBX."""
-
-    id: int
-    started_at: float
-    state: CallState | str = CallState.NULL
-    incoming: bool | None = None
-    media: bool = True
-    num: str | None = None
-    sip: str | None = None
-    name: str | None = None
-    dialed: str = ""
-    cause: dict[str, Any] | None = None
-    connected_at: float | None = None
-    ended_at: float | None = None
-    view: Any = None
-    """The application side's object for this call; not used here."""
-
-
-@define(eq=False)
-class Change:
-    """What a message did: the call it belongs to, whether it began, its state before, a call that it ended."""
+class Change(NamedTuple):
+    """What a message did."""
 
     call: CallRecord | None = None
+    """The call it belongs to."""
     started: bool = False
-    previous: CallState | str | None = None
-    """The state before, where the message changed it."""
-    ended: CallRecord | None = None
+    """Whether the call began with it, or was first heard of."""
+    moves: tuple[Move, ...] = ()
+    """How its state changed, step by step."""
+    ended: bool = False
+    """Whether the call is over."""
+    replaced: CallRecord | None = None
+    """Another call with this id, which is over."""
+
+
+NOTHING = Change()
+
+
+class _Message(NamedTuple):
+    """A signaling message, with all that is needed to take it."""
+
+    kind: str
+    rule: Rule
+    to_device: bool
+    sig: JSONObject
+    now: float
+    monotonic: float
+    text: bytes
+    verdict: str | None
 
 
 class CallTable:
-    """The live calls of one device, by id. Written by one thread; others read ``live`` by copying it."""
+    """The live calls of one device, by id. One thread takes the messages; others may begin calls of the application.
 
-    def __init__(self) -> None:
+    ``now`` is the time that the records keep, in Unix seconds, ``monotonic`` that of a clock that nobody sets.
+    """
+
+    def __init__(self, own_ids: OwnCallIds = OWN_CALL_IDS) -> None:
         self.live: dict[int, CallRecord] = {}
+        """Other threads read it by copying it."""
+        self._own_ids = own_ids
         self._ended: dict[int, float] = {}
+        self._prepared: dict[int, tuple[JSONObject, CallRecord]] = {}
+        self._dropped: CallRecord | None = None
 
-    def receive(self, call_id: Any, to_device: bool, sig: Any, now: float) -> Change:
-        """Take one signaling message; ``now`` is the time that the record keeps (Unix seconds)."""
+    def receive(
+        self, call_id: Any, to_device: bool, sig: Any, now: float, monotonic: float, text: bytes = b"", verdict: str | None = None
+    ) -> Change:
+        """Take a received message; what became of it is the ``verdict``."""
         if type(call_id) is not int or not isinstance(sig, dict):
-            return Change()
-        kind = sig.get("type")
-        if not isinstance(kind, str):
-            return Change(call=self.live.get(call_id))
+            return NOTHING
+        kind, rule = rule_for(to_device, sig)
+        message = _Message(kind, rule, to_device, sig, now, monotonic, text, verdict)
+        prepared = self._take_prepared(call_id, kind, sig) if self._prepared else None
+        if kind == "setup" and not self._is_own(call_id):
+            return self._begin(prepared or CallRecord(call_id, now), message)
         record = self.live.get(call_id)
-        if kind == "setup":
-            return self._begin(call_id, to_device, sig, now)
-        if kind == "rel":
-            return self._release(record, sig, now)
-        if record is None:
-            return self._first_seen(call_id, to_device, kind, sig, now)
-        _note_cause(record, sig)
-        if to_device:
-            # What comes towards the device names the other party, alert and conn of an outgoing call included.
-            record.name = _display_name(sig) or record.name
-        if kind == "info" and to_device == bool(record.incoming):
-            record.dialed += _text_of(_object(sig, "cd"), "num") or ""
-        return _advance(record, _new_state(kind, to_device, sig), Change(call=record), now)
+        if record is not None:
+            return self._continue(record, message)
+        if not self._may_make_call(call_id, rule, monotonic):
+            return NOTHING
+        record = self.live[call_id] = prepared or CallRecord(call_id, now, rule.first_seen)
+        return self._continue(record, message, started=True)
 
-    def sync(self, call_id: Any, info: Any, now: float) -> Change:
+    def sync(self, call_id: Any, info: Any, now: float, monotonic: float) -> Change:
         """Take what a Sync says of a call that existed before."""
-        if type(call_id) is not int or not isinstance(info, dict) or call_id in self._recent(now):
-            return Change()
+        if type(call_id) is not int or not isinstance(info, dict) or self._is_own(call_id) or call_id in self._recent(monotonic):
+            return NOTHING
         record = self.live.get(call_id)
-        change = Change(call=record)
+        started = record is None
         if record is None:
             record = self.live[call_id] = CallRecord(call_id, now)
-            change = Change(call=record, started=True)
-        channel, incoming, state, remote = info.get("channel"), info.get("in"), info.get("state"), _object(info, "remote")
-        if type(channel) is int:
-            record.media = _has_media(channel)
+        channel, incoming, state = channel_in(info), info.get("in"), info.get("state")
+        if channel is not None:
+            record.channel = channel
         if isinstance(incoming, bool):
             record.incoming = incoming
-        record.num = _text_of(remote, "num") or record.num
-        record.sip = _text_of(remote, "sip") or record.sip
-        record.name = _text_of(remote, "dn") or record.name
-        if isinstance(state, str) and state != record.state:
-            # Spec: what the PBX says in a Sync is taken as it is, also backwards.
-            change.previous = record.state
-            record.state = CallState(state) if state in _ORDER else state
-        return change
+        new, old = object_in(info, "remote"), record.remote
+        record.remote = Party(text_in(new, "num") or old.num, text_in(new, "sip") or old.sip, text_in(new, "dn") or old.name)
+        if not isinstance(state, str) or state == record.state:
+            return Change(record, started)
+        # Spec: what the PBX says in a Sync is taken as it is, also backwards.
+        before, record.state = record.state, CallState(state) if state in ORDER else state[:LONGEST_NAME]
+        return Change(record, started, ((before, record.state),))
 
-    def _begin(self, call_id: int, to_device: bool, sig: dict[str, Any], now: float) -> Change:
-        old = self.live.pop(call_id, None)
-        if old is not None:
-            # Spec: a setup on a live id ends the old call and starts a new one.
-            self._end(old, now)
-        record = CallRecord(call_id, now, incoming=to_device, media=_has_media(sig.get("channel")))
+    def prepare(self, call_id: Any, to_device: bool, sig: Any, now: float, monotonic: float | None = None) -> CallRecord | None:
+        """Return the call to which a message will belong when it is received, without a change that others see.
+
+        A new one is kept until the message is received. ``monotonic`` None: the time is that of the message before.
+        """
+        if type(call_id) is not int or not isinstance(sig, dict):
+            return None
+        kind, rule = rule_for(to_device, sig)
+        begins = kind == "setup" and not self._is_own(call_id)
+        live = None if begins else self.live.get(call_id)
+        if live is not None:
+            return live
+        waiting = self._prepared.pop(call_id, None)
+        if waiting is None or (begins and waiting[0] is not sig):
+            if not begins and not self._may_make_call(call_id, rule, monotonic):
+                return None
+            waiting = sig, CallRecord(call_id, now, rule.first_seen)
+            if begins:
+                apply(waiting[1], rule, to_device, sig, now, "")
+        self._prepared[call_id] = waiting
+        if len(self._prepared) > MOST_PREPARED:
+            del self._prepared[next(iter(self._prepared))]
+        return waiting[1]
+
+    # ------------------------------------------------------------ what the application sends
+
+    def begin_own(self, call_id: int, to_device: bool, sig: JSONObject, now: float) -> CallRecord:
+        """Begin a call of the application, with the setup that it is going to send. Any thread."""
+        record = CallRecord(call_id, now, own=True)
+        apply(record, RULES["setup", to_device], to_device, sig, now, "")
         self.live[call_id] = record
-        self._ended.pop(call_id, None)
-        remote = _object(sig, "cg" if to_device else "cd")
-        record.num, record.sip = _text_of(remote, "num"), _text_of(remote, "sip")
-        record.dialed = _text_of(_object(sig, "cd"), "num") or ""
-        if to_device:
-            record.name = _display_name(sig)
-        return _advance(record, CallState.SETUP, Change(call=record, started=True, ended=old), now)
+        return record
 
-    def _first_seen(self, call_id: int, to_device: bool, kind: str, sig: dict[str, Any], now: float) -> Change:
-        if kind == "disc" or call_id in self._recent(now):
-            return Change()
-        record = self.live[call_id] = CallRecord(call_id, now, incoming=not to_device if kind in _ANSWERS else None)
-        record.media = _has_media(sig.get("channel"))
-        _note_cause(record, sig)
-        return _advance(record, _new_state(kind, to_device, sig), Change(call=record, started=True), now)
+    def forget_own(self, record: CallRecord) -> None:
+        """Take back a call of the application whose setup could not be sent. Any thread."""
+        self.live.pop(record.id, None)
+        record.state, record.ended_at, record.ended_by = CallState.NULL, record.started_at, "app"
 
-    def _release(self, record: CallRecord | None, sig: dict[str, Any], now: float) -> Change:
-        if record is None:
-            return Change()
-        del self.live[record.id]
-        _note_cause(record, sig)
-        previous = record.state
-        self._end(record, now)
-        return Change(call=record, previous=previous, ended=record)
+    def sent(
+        self, call_id: int, to_device: bool, sig: JSONObject, now: float, monotonic: float, text: bytes = b"", refused: bool = False
+    ) -> Change:
+        """Take a message that the application has sent. ``refused``: it is the rel for the setup that was dropped last."""
+        record = self._dropped if refused else self.live.get(call_id)
+        if record is None or record.id != call_id:
+            return NOTHING
+        kind, rule = rule_for(to_device, sig)
+        message = _Message(kind, rule, to_device, sig, now, monotonic, text, OWN)
+        if record.own:
+            return self._continue_own(record, message)
+        record.remember(now, to_device, kind, text, OWN)
+        if refused:
+            record.cause = record.cause or cause_in(sig)
+        elif rule.state is CallState.NULL:
+            # What the application says in a device's call is not said by the call's sides: both have to hear of its end.
+            record.released |= {to_device}
+            if len(record.released) == 2:
+                return self._move(record, message, "app")
+        return Change(record)
 
-    def _end(self, record: CallRecord, now: float) -> None:
-        record.state = CallState.NULL
-        record.ended_at = now
-        self._recent(now)[record.id] = now
+    def _continue_own(self, record: CallRecord, message: _Message) -> Change:
+        setup, far_end = message.kind == "setup", message.to_device is record.incoming
+        if not record.began and not (setup and far_end):
+            return NOTHING
+        record.remember(message.now, message.to_device, message.kind, message.text, OWN)
+        if not record.began:
+            record.began = True
+            return Change(record, True, _BEGIN)
+        return Change(record) if setup or not far_end else self._move(record, message, "app")
 
-    def _recent(self, now: float) -> dict[int, float]:
+    # ------------------------------------------------------------ what a message does
+
+    def _begin(self, record: CallRecord, message: _Message) -> Change:
+        """Take a setup."""
+        replaced = self.live.get(record.id)
+        if replaced is not None:
+            # Spec: a setup on a live id ends the old call and starts a new one.
+            replaced.ended_by = replaced.ended_by or "replaced"
+            self._end(replaced, message)
+        self._ended.pop(record.id, None)
+        record.remember(message.now, message.to_device, message.kind, message.text, message.verdict)
+        apply(record, message.rule, message.to_device, message.sig, message.now, "")
+        if message.verdict == "dropped":
+            record.ended_by = "dropped"
+            self._dropped = record
+            return Change(record, True, (*_BEGIN, *self._end(record, message)), True, replaced)
+        self.live[record.id] = record
+        return Change(record, True, _BEGIN, False, replaced)
+
+    def _continue(self, record: CallRecord, message: _Message, started: bool = False) -> Change:
+        """Take any other message."""
+        to_device = message.to_device
+        if record.own and not record.began:
+            return NOTHING  # nobody can have heard of it yet
+        record.remember(message.now, to_device, message.kind, message.text, message.verdict)
+        if record.own and (message.kind == "setup" or to_device is record.incoming):
+            # Spec: an own call has one far end, and its id is used once: anything else said of it changes nothing.
+            return Change(record)
+        if (not to_device) in record.released:
+            return Change(record)  # it crossed the application's rel to this side; the other side's call goes on
+        if record.own and message.kind == "disc":
+            record.disc = cause_in(message.sig) or {}
+        return self._move(record, message, "pbx" if to_device else "device", started)
+
+    def _move(self, record: CallRecord, message: _Message, who: str, started: bool = False) -> Change:
+        rule = message.rule
+        moves = apply(record, rule, message.to_device, message.sig, message.now, who)
+        if rule.state is CallState.NULL:
+            return Change(record, started, (*moves, *self._end(record, message)), True)
+        return Change(record, started, moves)
+
+    def _end(self, record: CallRecord, message: _Message) -> tuple[Move, ...]:
+        if self.live.get(record.id) is record:
+            del self.live[record.id]
+        before, record.state = record.state, CallState.NULL
+        record.ended_at = message.now
+        if not record.own:
+            ended = self._recent(message.monotonic)
+            ended[record.id] = message.monotonic
+            if len(ended) > MOST_ENDED:
+                del ended[next(iter(ended))]
+        # A call that was first seen in a message that tells no state has none before its end either.
+        return () if before is CallState.NULL else ((before, CallState.NULL),)
+
+    # ------------------------------------------------------------ what may be a call
+
+    def _is_own(self, call_id: int) -> bool:
+        return call_id < 0 and self._own_ids.issued(call_id)
+
+    def _may_make_call(self, call_id: int, rule: Rule, monotonic: float | None) -> bool:
+        """Whether a call may be first seen in a message."""
+        return rule.makes_call and not self._is_own(call_id) and call_id not in self._recent(monotonic)
+
+    def _take_prepared(self, call_id: int, kind: str, sig: JSONObject) -> CallRecord | None:
+        waiting = self._prepared.get(call_id)
+        if waiting is None:
+            return None
+        for_setup = waiting[0].get("type") == "setup"
+        if waiting[0] is not sig and (kind == "setup" or for_setup):
+            return None  # kept for another message
+        del self._prepared[call_id]
+        return waiting[1]
+
+    def _recent(self, monotonic: float | None) -> dict[int, float]:
         """The ids whose call ended a short time ago."""
-        while self._ended:
+        while self._ended and monotonic is not None:
             oldest = next(iter(self._ended))
-            if 0 <= now - self._ended[oldest] <= MEMORY:  # below 0 where the clock was set back
+            if monotonic - self._ended[oldest] <= MEMORY:
                 break
             del self._ended[oldest]
         return self._ended
-
-
-def _new_state(kind: str, to_device: bool, sig: dict[str, Any]) -> CallState | None:
-    if kind == "disc" or (kind == "progress" and sig.get("cau") is not None):
-        return CallState.DISCONNECTED if to_device else CallState.DISCONNECTING
-    return _STATE_OF.get(kind)
-
-
-def _advance(record: CallRecord, state: CallState | None, change: Change, now: float) -> Change:
-    # A state of a newer PBX has no place in the order: any state that is known follows it.
-    here = _ORDER.get(record.state, 0) if isinstance(record.state, CallState) else 0
-    if state is not None and (_ORDER[state] > here or (record.state is CallState.PARKED and state is CallState.CONNECTED)):
-        change.previous = record.state
-        record.state = state
-        if state is CallState.CONNECTED and record.connected_at is None:
-            record.connected_at = now
-    return change
-
-
-def _note_cause(record: CallRecord, sig: dict[str, Any]) -> None:
-    # Spec: the first cause counts; a disc with 17 is usually followed by a rel with 16.
-    if record.cause is None and isinstance(sig.get("cau"), dict):
-        record.cause = sig["cau"]
-
-
-def _has_media(channel: Any) -> bool:
-    # Only the number 0 says "no media": false and 0.0 equal it in Python, but are values that do not fit.
-    return type(channel) is not int or channel != 0
-
-
-def _object(data: dict[str, Any], key: str) -> dict[str, Any]:
-    value = data.get(key)
-    return value if isinstance(value, dict) else {}
-
-
-def _text_of(data: dict[str, Any], key: str) -> str | None:
-    value = data.get(key)
-    return value if isinstance(value, str) else None
-
-
-def _display_name(sig: dict[str, Any]) -> str | None:
-    facilities = sig.get("fty")
-    for one in facilities if isinstance(facilities, list) else ():
-        if isinstance(one, dict) and one.get("type") == "name_identification":
-            return _text_of(one, "name")
-    return None

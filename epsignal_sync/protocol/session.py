@@ -13,6 +13,7 @@ from attrs import define, field, frozen
 
 from ..messages import AppChallenge, AppLogin, Attach, KeepAlive
 from ..messages.record import printable, shown
+from .asking import Rule
 from .codec import encode
 from .digest import login_digest
 from .jsontext import dumps
@@ -42,13 +43,16 @@ class Attachment:
     """One device that the app wants to be attached to.
 
     ``src`` names it on the wire; ``forward`` False leaves forwarding to the application; ``answered`` is whether
-    its AttachResult has come on this connection.
+    its AttachResult has come on this connection. ``rules`` is what the application wants to be asked about: the tuple
+    is replaced by other threads, never changed; ``rules_by_scope`` is what they make it of.
     """
 
     src: str
     hw: str
     forward: bool = True
     answered: bool = False
+    rules: tuple[Rule, ...] = ()
+    rules_by_scope: dict[Any, tuple[Rule, ...]] = field(factory=dict, repr=False)
 
 
 class LoginState(Enum):
@@ -69,6 +73,8 @@ class Session:
         self.apis = frozenset({api, "EpSignal"})
         self.state = LoginState.CHALLENGE
         self.refusal = ""
+        self.rules: tuple[Rule, ...] = ()
+        """What the application wants to be asked about on every device; replaced by other threads, never changed."""
         self._attachments: dict[str, Attachment] = {}
 
     def start(self) -> list[bytes]:

@@ -7,6 +7,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from ..errors import EpSignalError
+from ..protocol.lanes import Held
 from ..protocol.session import Attachment
 
 
@@ -14,8 +15,10 @@ from ..protocol.session import Attachment
 class Received:
     """One received message, after it went on.
 
-    ``verdict`` is what became of it: "forwarded", "own" (of a call that this process started), or None: it was not
-    forwarded. ``received_at`` is in Unix seconds.
+    ``verdict`` is what became of it: "forwarded", "changed" or "dropped" (by the application, which was asked first;
+    also what comes of a call that only one side knows), "bypassed" (forwarded, since the application still had another
+    question before it), "own" (of a call that this process started), or None: it was not forwarded. ``received_at`` is
+    in Unix seconds.
     """
 
     text: bytes = field(repr=False)
@@ -23,6 +26,30 @@ class Received:
     attachment: Attachment | None
     verdict: str | None
     received_at: float
+    number: int = 0
+    """How many messages had come on this connection, itself included."""
+
+
+@define(eq=False)
+class Sent:
+    """A signaling message of the application that was put on its way. ``data`` is the whole message as a JSON object."""
+
+    attachment: Attachment
+    call: int
+    to_device: bool
+    data: dict[str, Any] = field(repr=False)
+    text: bytes = field(repr=False)
+    sent_at: float = 0.0
+    """Unix seconds; set when it is put on its way."""
+    refused: bool = False
+    """Whether it is the rel for a setup that an interceptor refused."""
+
+
+@frozen(eq=False)
+class Late:
+    """A message went on as it came, since the application had not answered in time."""
+
+    held: Held
 
 
 @frozen
@@ -46,7 +73,7 @@ class Note:
     text: str
 
 
-Delivery = Received | LinkUp | LinkDown | Note
+Delivery = Received | Sent | Late | LinkUp | LinkDown | Note
 
 
 @define
@@ -57,5 +84,9 @@ class Counters:
     sent: int = 0
     forwarded: int = 0
     own: int = 0
+    changed: int = 0
+    dropped: int = 0
+    bypassed: int = 0
+    late: int = 0
     malformed: int = 0
     delivery_failures: int = 0

@@ -1,7 +1,8 @@
 """What happens to each received message: decided, sent back, answered, counted.
 
 What keeps a phone alive stands in :meth:`Forwarding._take_text`: a signaling message is sent back as the very bytes
-that came, before anything else is done with it. Pure: gets bytes and the time, fills an outbox; knows no socket, no
+that came, before anything else is done with it. Only where the application wants to be asked first, or has broken off
+a call on one side, :mod:`.interception` comes between. Pure: gets bytes and the time, fills an outbox; knows no socket, no
 thread and nothing of clients, devices and callbacks.
 """
 
@@ -14,8 +15,9 @@ from typing import Any
 from ..errors import ClosedError, ConnectError, ConnectionLostError, EpSignalError, LoginError
 from ..protocol.envelope import Destination, destination, is_epsignal
 from ..protocol.jsontext import loads
+from ..protocol.lanes import Held
 from ..protocol.session import Attachment, LoginState, Session
-from .deliveries import Counters, Delivery, LinkUp, Note, Received
+from .deliveries import Counters, Delivery, LinkUp, Note, Received, Sent
 from .frames import (
     OPCODE_BINARY,
     OPCODE_CLOSE,
@@ -29,6 +31,8 @@ from .frames import (
     masking_keys,
     parse_close,
 )
+from .inbox import Answer, Entry
+from .interception import Interception
 from .outbox import Outbox
 
 NORMAL_CLOSURE = 1000
@@ -52,6 +56,7 @@ class Forwarding:
         self._address = address
         self._reader = FrameReader(max_message_size)
         self._masking_keys = masking_keys()
+        self._interception = Interception(self._forward, self._send_signaling, self.counters)
 
     def receive(self, data: bytes, now: float) -> list[Delivery]:
         """Take received bytes: what is to go on is in the outbox afterwards, what is to be told is returned."""
@@ -65,7 +70,7 @@ class Forwarding:
         for opcode, payload in messages:
             if opcode == OPCODE_TEXT:
                 self.last_message = now
-                self._take_text(payload, received_at, batch)
+                self._take_text(payload, received_at, now, batch)
             elif opcode == OPCODE_PING:
                 self.send(OPCODE_PONG, payload)
             elif opcode == OPCODE_CLOSE:
@@ -93,8 +98,40 @@ class Forwarding:
         self.last_message = now
         self.send(OPCODE_TEXT, text)
 
-    def close(self) -> None:
-        """Put our close frame behind what still waits."""
+    def take_entry(self, entry: Entry, now: float, batch: list[Delivery]) -> None:
+        """Take what another thread has queued."""
+        if isinstance(entry, Attachment):
+            for text in self.session.attach(entry):
+                self.send_text(text, now)
+        elif isinstance(entry, Answer):
+            self.last_message = now
+            self._interception.answer(entry, now, batch)
+        elif entry.sent is not None:
+            self._send_signaling(entry.sent, entry.own, now, batch)
+        else:
+            self.counters.forwarded += not entry.own and not self.closing
+            self.last_message = now
+            self.send(OPCODE_TEXT, entry.text, entry.own)
+
+    def expire(self, now: float, batch: list[Delivery]) -> None:
+        """Let go what has waited long enough for the application."""
+        self._interception.expire(now, batch)
+
+    def next_at(self) -> float | None:
+        """Return when :meth:`expire` wants to be called, or None."""
+        return self._interception.next_at()
+
+    def to_ask(self) -> list[Held]:
+        """Return the messages that the application is to be asked about now."""
+        return self._interception.to_ask()
+
+    def abandon(self, batch: list[Delivery]) -> None:
+        """Tell of what is still held, at the end of the connection: it did not go on."""
+        self._interception.abandon(batch)
+
+    def close(self, now: float, batch: list[Delivery]) -> None:
+        """Put what is held for the application, as it came, and our close frame behind what still waits."""
+        self._interception.flush(now, batch)
         self.send(OPCODE_CLOSE, close_payload(NORMAL_CLOSURE))
 
     def fail(self, error: EpSignalError) -> None:
@@ -116,7 +153,7 @@ class Forwarding:
 
     # ------------------------------------------------------------ one message
 
-    def _take_text(self, payload: bytes, received_at: float, batch: list[Delivery]) -> None:
+    def _take_text(self, payload: bytes, received_at: float, now: float, batch: list[Delivery]) -> None:
         """Decide one message. This is the forwarding path."""
         self.counters.received += 1
         try:
@@ -125,22 +162,42 @@ class Forwarding:
             return self._note_malformed(payload, "a text that is no JSON", batch)
         if type(data) is not dict or type(data.get("mt")) is not str:
             return self._note_malformed(payload, "JSON that is no object with a text as its mt", batch)
-        apis = self.session.apis
-        where = destination(data, apis)
-        attachment = self.session.route(data) if is_epsignal(data, apis) else None
-        verdict = None
+        session = self.session
+        where = destination(data, session.apis)
+        attachment = session.route(data) if is_epsignal(data, session.apis) else None
+        item = Received(payload, data, attachment, None, received_at, self.counters.received)
         if where is Destination.FORWARD:
-            # With forward=False the application forwards. After our close frame nothing can go on any more.
-            if (attachment is None or attachment.forward) and not self.closing:
+            if self.closing:
+                pass  # after our close frame nothing can go on any more
+            elif attachment is not None and (session.rules or attachment.rules or not self._interception.idle):
+                return self._interception.take(item, attachment, session.rules + attachment.rules, now, batch)
+            elif attachment is None or attachment.forward:  # with forward=False the application forwards
                 self.send(OPCODE_TEXT, payload)
                 self.counters.forwarded += 1
-                verdict = "forwarded"
+                item.verdict = "forwarded"
         elif where is Destination.OWN:
             self.counters.own += 1
-            verdict = "own"
+            item.verdict = "own"
         else:
             self._take_session_message(data, attachment, batch)
-        batch.append(Received(payload, data, attachment, verdict, received_at))
+        batch.append(item)
+
+    def _send_signaling(self, sent: Sent, own: int, now: float, batch: list[Delivery]) -> None:
+        """Put a signaling message of the application on its way."""
+        if self.closing:
+            return
+        self.last_message = now
+        sent.sent_at = time.time()
+        if self._interception.app_sends(sent, now):
+            self.send(OPCODE_TEXT, sent.text, own)
+        else:
+            self.outbox.append(b"", own)  # relieves the application of it with the next write
+        batch.append(sent)
+
+    def _forward(self, text: bytes) -> bool:
+        """Send a text back as it is; returns whether it could."""
+        self.send(OPCODE_TEXT, text)
+        return not self.closing
 
     def _take_session_message(self, data: dict[str, Any], attachment: Attachment | None, batch: list[Delivery]) -> None:
         session = self.session
@@ -151,7 +208,7 @@ class Forwarding:
             if session.state is LoginState.READY:
                 batch += [Note(logging.INFO, f"logged in {session.credentials.describe()} at {self._address}"), LinkUp()]
             elif session.state is LoginState.REFUSED:
-                self.close()
+                self.close(self.last_message, batch)
                 who = session.credentials.describe()
                 self.fail(LoginError(f"{self._address} refused the login {who}: {session.refusal}; check the name and the password"))
         if attachment is not None and data["mt"] == "AttachResult":

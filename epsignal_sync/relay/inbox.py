@@ -5,17 +5,47 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
+from attrs import field, frozen
+
 from ..deadline import Deadline
 from ..errors import EpSignalError, ReplyTimeout, again
+from ..protocol.lanes import Held
 from ..protocol.session import Attachment
+from .deliveries import Sent
 
 OWN_SHARE = 1024 * 1024
 """Bytes of the application's own messages above which send() waits; forwarding never does."""
 WAKE_INTERVAL = 0.5
 """Seconds after which a waiting caller looks up, so that Ctrl-C works on every system."""
 
-Entry = tuple[bytes, int]
-"""A text and what the application is charged for it; 0 for a received message that goes back."""
+
+@frozen(eq=False)
+class Outgoing:
+    """A text to be sent. ``own`` is what the application is charged for it, 0 for what must never wait.
+
+    ``sent`` is there where it is a signaling message of the application, and not a received one that goes back.
+    """
+
+    text: bytes = field(repr=False)
+    own: int = 0
+    sent: Sent | None = None
+
+
+@frozen(eq=False)
+class Answer:
+    """What the application said about a message that was held for it.
+
+    ``texts``: what goes on instead; empty: nothing does; None: it goes on as it came. ``keeps_type``: whether a signal
+    of the type that was received is among them. ``refusal``: what goes back to where the message came from.
+    """
+
+    held: Held
+    texts: tuple[bytes, ...] | None = field(default=None, repr=False)
+    keeps_type: bool = True
+    refusal: Sent | None = None
+
+
+Entry = Attachment | Outgoing | Answer
 
 
 class Inbox:
@@ -27,12 +57,11 @@ class Inbox:
     def __init__(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._inbox_lock = threading.Condition()
-        self._texts: list[Entry] = []
-        self._attachments: list[Attachment] = []
+        self._entries: list[Entry] = []
         self._own_waiting = 0
         self._ended: EpSignalError | None = None
 
-    def send(self, payload: bytes, timeout: float | None) -> None:
+    def send(self, text: bytes, timeout: float | None, sent: Sent | None = None) -> None:
         """Queue one message of the application; waits at most ``timeout`` seconds while much of its own is unsent.
 
         Raises ReplyTimeout, ClosedError or ConnectionLostError; nothing is sent then. Any thread but the link's.
@@ -48,8 +77,8 @@ class Inbox:
                         f"the PBX has not taken the {self._own_waiting} bytes sent before within {timeout} s: send less, or wait longer"
                     )
                 self._inbox_lock.wait(deadline.remaining(WAKE_INTERVAL))
-            self._texts.append((payload, len(payload)))
-            self._own_waiting += len(payload)
+            self._entries.append(Outgoing(text, len(text), sent))
+            self._own_waiting += len(text)
         self._wake()
 
     def check(self) -> None:
@@ -57,19 +86,21 @@ class Inbox:
         with self._inbox_lock:
             self._raise_if_ended_locked()
 
-    def forward(self, payload: bytes) -> None:
+    def forward(self, text: bytes) -> None:
         """Queue a received message to go back as it came. Never waits. Raises ClosedError or ConnectionLostError."""
-        with self._inbox_lock:
-            self._raise_if_ended_locked()
-            self._texts.append((payload, 0))
-        self._wake()
+        self._put(Outgoing(text))
+
+    def reply(self, sent: Sent) -> None:
+        """Queue what the protocol wants to be answered. Never waits. Raises ClosedError or ConnectionLostError."""
+        self._put(Outgoing(sent.text, sent=sent))
 
     def attach(self, attachment: Attachment) -> None:
         """Queue the wish to attach to a device. Never waits. Raises ClosedError or ConnectionLostError."""
-        with self._inbox_lock:
-            self._raise_if_ended_locked()
-            self._attachments.append(attachment)
-        self._wake()
+        self._put(attachment)
+
+    def answer(self, answer: Answer) -> None:
+        """Queue what the application said about a held message. Never waits. Raises ClosedError or ConnectionLostError."""
+        self._put(answer)
 
     def end(self, error: EpSignalError) -> None:
         """Refuse everything from now on, with ``error``, and wake who waits; what is queued stays to be taken. The first end counts."""
@@ -78,20 +109,25 @@ class Inbox:
                 self._ended = error
             self._inbox_lock.notify_all()
 
-    def take(self) -> tuple[list[Attachment], list[Entry]]:
-        """Return what is queued, and empty the queue. Link thread."""
-        if not self._texts and not self._attachments:
-            return [], []
+    def take(self) -> list[Entry]:
+        """Return what is queued, in order, and empty the queue. Link thread."""
+        if not self._entries:
+            return []
         with self._inbox_lock:
-            attachments, self._attachments = self._attachments, []
-            texts, self._texts = self._texts, []
-        return attachments, texts
+            entries, self._entries = self._entries, []
+        return entries
 
     def relieve(self, size: int) -> None:
         """Note that ``size`` bytes of the application's messages have been written. Link thread."""
         with self._inbox_lock:
             self._own_waiting -= size
             self._inbox_lock.notify_all()
+
+    def _put(self, entry: Entry) -> None:
+        with self._inbox_lock:
+            self._raise_if_ended_locked()
+            self._entries.append(entry)
+        self._wake()
 
     def _raise_if_ended_locked(self) -> None:
         if self._ended is not None:

@@ -1,8 +1,9 @@
 """The thread that owns one connection: it waits, reads, has the messages decided, writes, and only then hands outward.
 
-It gets one callable, ``deliver(batch, now)``, which neither blocks nor runs user code and returns the time (of the
-monotonic clock) at which it wants to be called again, or None. What becomes of a message stands in
-:mod:`.forwarding`; clients, devices and callbacks are not known here.
+It gets two callables that neither block nor run user code. ``deliver(batch, now)`` returns the time (of the monotonic
+clock) at which it wants to be called again, or None. ``ask(held)`` has the application asked about a message; the answer
+comes through the inbox. What becomes of a message stands in :mod:`.forwarding`; clients, devices and callbacks are not
+known here.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from attrs import frozen
 
 from ..deadline import Deadline
 from ..errors import ClosedError, ConnectionLostError, ConnectTimeout, EpSignalError
+from ..protocol.lanes import Held
 from ..protocol.session import LifeSigns, LoginState, Session, keepalive_text
 from .deliveries import Delivery, LinkDown
 from .endpoint import Endpoint, TLSSettings
 from .forwarding import Forwarding
-from .frames import OPCODE_PING, OPCODE_TEXT
-from .inbox import Inbox
+from .frames import OPCODE_PING
+from .inbox import Answer, Inbox
 from .opening import open_websocket
 from .transport import Transport
 from .wakeup import Wakeup
@@ -50,11 +52,18 @@ class LinkSettings:
 class Link:
     """One connection to a PBX and the thread that owns it."""
 
-    def __init__(self, settings: LinkSettings, session: Session, deliver: Callable[[list[Delivery], float], float | None]) -> None:
+    def __init__(
+        self,
+        settings: LinkSettings,
+        session: Session,
+        deliver: Callable[[list[Delivery], float], float | None],
+        ask: Callable[[Held], None],
+    ) -> None:
         self._settings = settings
         self._address = settings.endpoint.address
         self._session = session
         self._deliver_batch = deliver
+        self._ask_application = ask
         self._deliver_at: float | None = None
         self._wakeup = Wakeup()
         self._forwarding = Forwarding(session, self._address, settings.max_message_size)
@@ -126,27 +135,26 @@ class Link:
                 self._write(transport, now)
             if batch or (self._deliver_at is not None and now >= self._deliver_at):
                 self._deliver(batch, now)
+            batch = self._ask(now)  # only now: what went on before is known by then
             reading = self._outbox.size < settings.pause_reading_at
             readable, writable = self._wakeup.wait(
                 transport.sock,
                 read=(reading and not transport.receive_wants_write) or transport.send_wants_read,
                 write=(self._outbox.size > 0 and not transport.send_wants_read) or transport.receive_wants_write,
-                timeout=0 if transport.has_more and reading else self._time_to_wait(),
+                timeout=0 if batch or (transport.has_more and reading) else self._time_to_wait(),
             )
             now = time.monotonic()
             if writable or (readable and transport.send_wants_read):
                 self._write_blocked = False
-            self._take_inbox(now)
+            self._take_inbox(now, batch)
             if not reading:
                 self._life.excuse(now)  # what is not read cannot be heard
-                batch = []
             elif readable or transport.has_more or writable:
-                batch = self._read(transport, now)
-            else:
-                batch = []
-            self._check_times(now)
+                batch += self._read(transport, now)
+            self._check_times(now, batch)
         failure = forwarding.failure
         self._write(transport, now)
+        forwarding.abandon(batch)
         if batch:
             self._deliver(batch, now)
         return failure
@@ -179,17 +187,11 @@ class Link:
             if relieved:
                 self.inbox.relieve(relieved)
 
-    def _take_inbox(self, now: float) -> None:
+    def _take_inbox(self, now: float, batch: list[Delivery]) -> None:
         if not self._outbox.size:
             self._last_progress = now  # nothing waits: whatever comes now has its full time
-        attachments, texts = self.inbox.take()
-        for attachment in attachments:
-            for text in self._session.attach(attachment):
-                self._forwarding.send_text(text, now)
-        for payload, own in texts:
-            self._forwarding.last_message = now
-            self._forwarding.counters.forwarded += not own and not self._forwarding.closing
-            self._forwarding.send(OPCODE_TEXT, payload, own)
+        for entry in self.inbox.take():
+            self._forwarding.take_entry(entry, now, batch)
 
     def _deliver(self, batch: list[Delivery], now: float) -> None:
         try:
@@ -198,12 +200,23 @@ class Link:
             self.counters.delivery_failures += 1
             self._deliver_at = None
 
+    def _ask(self, now: float) -> list[Delivery]:
+        """Have the application asked about the messages whose turn it is; returns what went on since it cannot be."""
+        batch: list[Delivery] = []
+        for held in self._forwarding.to_ask():
+            try:
+                self._ask_application(held)
+            except Exception:
+                self.counters.delivery_failures += 1
+                self._forwarding.take_entry(Answer(held), now, batch)
+        return batch
+
     # ------------------------------------------------------------ time
 
     def _time_to_wait(self) -> float | None:
         """Return the seconds until something is due, or None."""
         now = time.monotonic()
-        times = [self._deliver_at]
+        times = [self._deliver_at, self._forwarding.next_at()]
         if self._closing_until is not None:
             times.append(self._closing_until)  # nothing else is looked at any more
         else:
@@ -215,13 +228,14 @@ class Link:
         due = [at for at in times if at is not None]
         return max(0.0, min(due) - now) if due else None
 
-    def _check_times(self, now: float) -> None:
-        """See what is due: closing, the login's time-out, a peer that is silent or does not read."""
+    def _check_times(self, now: float, batch: list[Delivery]) -> None:
+        """See what is due: held messages, closing, the login's time-out, a peer that is silent or does not read."""
         forwarding, settings = self._forwarding, self._settings
+        forwarding.expire(now, batch)
         if self._wakeup.cancelled:
             if self._closing_until is None:
                 self._closing_until = now + CLOSING_TIME
-                forwarding.close()
+                forwarding.close(now, batch)
             elif now >= self._closing_until:
                 forwarding.fail(ClosedError("the client was closed"))
             return

@@ -1,353 +1,493 @@
+"""Which call a message belongs to, when one begins and when it is over."""
+
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from epsignal_sync.messages import CallState
-from epsignal_sync.protocol.calls import MEMORY, CallRecord, CallTable, Change
+from epsignal_sync.protocol.call_record import LONGEST_HISTORY, LONGEST_NAME, LONGEST_TEXT, Party
+from epsignal_sync.protocol.calls import MEMORY, MOST_ENDED, MOST_PREPARED, NOTHING, CallRecord, CallTable
+from epsignal_sync.protocol.envelope import OWN_CALL_IDS
 
-TO, FROM = True, False
-"""Towards the device, from the device."""
+from .steps import FROM, STARTED, TO, Steps, moves
 
-FORWARD_ORDER = ["null", "setup", "setup-ack", "call-proc", "alert", "connected", "disconnected"]
-STEPS = [("setup_ack", "setup-ack"), ("call_proc", "call-proc"), ("alert", "alert"), ("conn", "connected")]
+BOTH = pytest.mark.parametrize("to_device", [TO, FROM])
 
-
-def table_with(*steps: tuple[bool, str], **setup: Any) -> tuple[CallTable, CallRecord]:
-    """A call with id 3 that has seen these messages; the first is the setup."""
-    table = CallTable()
-    for now, (to_device, kind) in enumerate(steps, 1000):
-        sig = {"type": kind, **(setup if kind == "setup" else {})}
-        change = table.receive(3, to_device, sig, now)
-    assert change.call is not None
-    return table, change.call
+# ------------------------------------------------------------ beginning
 
 
-def rank(state: str) -> int:
-    return {"disconnecting": 6, "parked": 5}.get(state, FORWARD_ORDER.index(state) if state in FORWARD_ORDER else 0)
-
-
-# ------------------------------------------------------------ how a call begins
-
-
-def test_setup_towards_the_device_is_incoming() -> None:
-    table = CallTable()
-    sig = {"type": "setup", "cg": {"num": "22", "sip": "bob"}, "cd": {"num": "33"}, "channel": -1,
-           "fty": [{"type": "x"}, 5, {"type": "name_identification", "name": "Bob"}]}  # fmt: skip
-    change = table.receive(3, TO, sig, 1000)
-    call = change.call
-    assert call is not None and table.live == {3: call} and (change.started, change.ended) == (True, None)
-    assert (call.id, call.state, call.incoming, call.media, call.started_at) == (3, "setup", True, True, 1000)
-    assert (call.num, call.sip, call.name, call.dialed) == ("22", "bob", "Bob", "33")
-    assert change.previous is CallState.NULL
-
-
-def test_setup_from_the_device_is_outgoing() -> None:
-    me = {"type": "name_identification", "name": "me"}
-    _, call = table_with((FROM, "setup"), cg={"num": "22"}, cd={"num": "33", "sip": "carl"}, fty=[me])
-    assert (call.incoming, call.num, call.sip, call.name) == (False, "33", "carl", None)
-
-
-@pytest.mark.parametrize(
-    ("channel", "media"),
-    [({}, True), ({"channel": -1}, True), ({"channel": 5}, True), ({"channel": 0}, False), ({"channel": None}, True),
-     ({"channel": False}, True), ({"channel": 0.0}, True), ({"channel": "0"}, True)],
-)  # fmt: skip
-@pytest.mark.parametrize("kind", ["setup", "alert"])
-def test_channel_0_is_a_call_without_media(kind: str, channel: dict[str, Any], media: bool) -> None:
-    # A channel of a wrong type reads as not set.
-    change = CallTable().receive(3, TO, {"type": kind, **channel}, 1000)
-    assert change.call is not None and change.call.media is media
-
-
-@pytest.mark.parametrize("kind", ["setup_ack", "call_proc", "alert", "conn"])
-@pytest.mark.parametrize("to_device", [TO, FROM])
-def test_call_first_seen_in_the_middle_by_an_answer(kind: str, to_device: bool) -> None:
-    change = CallTable().receive(3, to_device, {"type": kind}, 1000)
-    assert change.call is not None and change.started
-    assert change.call.incoming is (not to_device) and change.call.state == dict(STEPS)[kind]
-
-
-@pytest.mark.parametrize("kind", ["info", "channels", "facility", "user_info", "media_info", "accept", "progress", "brand_new"])
-@pytest.mark.parametrize("to_device", [TO, FROM])
-def test_call_first_seen_in_the_middle_by_something_else(kind: str, to_device: bool) -> None:
-    change = CallTable().receive(3, to_device, {"type": kind}, 1000)
-    assert change.call is not None and change.started and change.call.incoming is None
-    assert change.call.state == "null"
+@BOTH
+def test_setup_starts_a_call(to_device: bool) -> None:
+    steps = Steps()
+    change = steps.receive(to_device, "setup")
+    assert change.call is not None and steps.table.live == {3: change.call}
+    assert (change.started, change.ended, change.replaced, moves(change)) == (True, False, None, [("null", "setup")])
 
 
 @pytest.mark.parametrize("kind", ["rel", "disc"])
-@pytest.mark.parametrize("to_device", [TO, FROM])
+@BOTH
 def test_end_of_an_unknown_call_makes_none(kind: str, to_device: bool) -> None:
-    table = CallTable()
-    assert vars_of(table.receive(3, to_device, {"type": kind, "cau": {"num": 16}}, 1000)) == (None, False, None, None)
-    assert not table.live
+    steps = Steps()
+    assert steps.receive(to_device, kind, cau={"num": 16}) == NOTHING
+    assert not steps.table.live
 
 
-def vars_of(change: Change) -> tuple[Any, ...]:
-    return change.call, change.started, change.previous, change.ended
+@BOTH
+def test_setup_on_a_live_id_ends_the_old_call(to_device: bool) -> None:
+    steps = Steps((TO, "setup"), (FROM, "conn"))
+    old = steps.call
+    change = steps.receive(to_device, "setup")
+    assert change.replaced is old and change.started and not change.ended and change.call is not old
+    assert (old.state, old.ended_at, old.ended_by) == ("null", STARTED + 2, "replaced")
+    assert steps.table.live == {3: change.call} and change.call is not None and change.call.incoming is to_device
 
 
-def test_setup_on_a_live_id_ends_the_old_call() -> None:
-    table, old = table_with((TO, "setup"), (FROM, "conn"))
-    change = table.receive(3, FROM, {"type": "setup"}, 2000)
-    assert change.ended is old and change.started and change.call is not old
-    assert (old.state, old.ended_at) == ("null", 2000)
-    assert table.live == {3: change.call} and change.call is not None and change.call.incoming is False
+def test_replaced_call_that_was_ending_keeps_who_ended_it() -> None:
+    steps = Steps((TO, "setup"), (TO, "disc"))
+    assert steps.receive(TO, "setup").replaced is steps.call and steps.call.ended_by == "pbx"
 
 
 def test_two_devices_have_tables_of_their_own_ids() -> None:
-    first, _ = table_with((TO, "setup"))
-    assert not CallTable().live and list(first.live) == [3]
+    steps = Steps((TO, "setup"))
+    assert not Steps().table.live and list(steps.table.live) == [3]
 
 
-# ------------------------------------------------------------ how it goes on
+@pytest.mark.parametrize("call_id", [None, "3", 3.0, True, [], {}])
+def test_call_of_a_wrong_type_is_no_call(call_id: object) -> None:
+    steps = Steps()
+    assert steps.receive(TO, "setup", call_id) == steps.sync({"state": "alert"}, call_id) == NOTHING
+    assert steps.table.prepare(call_id, TO, {"type": "setup"}, 1000) is None
+    assert not steps.table.live
 
 
-def test_states_of_a_call() -> None:
-    table, call = table_with((TO, "setup"))
-    for kind, state in STEPS:
-        before = call.state
-        change = table.receive(3, FROM, {"type": kind}, 1010)
-        assert change.call is call and (change.previous, call.state) == (before, state)
-        assert isinstance(call.state, CallState)
-    assert call.connected_at == 1010
+@pytest.mark.parametrize("sig", [None, [], 1, 0.5, True])
+def test_signal_that_is_no_object_is_no_call(sig: object) -> None:
+    steps = Steps()
+    assert steps.receive(TO, sig) == steps.sync(sig) == NOTHING
+    assert steps.table.prepare(3, TO, sig, 1000) is None
 
 
-@pytest.mark.parametrize(("late", "first"), list(itertools.combinations([kind for kind, _ in STEPS], 2)))
-def test_late_message_changes_nothing(late: str, first: str) -> None:
-    table, call = table_with((TO, "setup"), (FROM, first))
-    before = call.state
-    change = table.receive(3, FROM, {"type": late}, 1100)
-    assert (call.state, change.previous, change.call) == (before, None, call)
-    again = table.receive(3, TO, {"type": first}, 1100)
-    assert (call.state, again.previous) == (before, None)
+@pytest.mark.parametrize("sig", [{}, {"type": None}, {"type": 5}, {"type": []}, {"type": ""}])
+def test_signal_without_a_type_makes_no_call(sig: dict[str, Any]) -> None:
+    steps = Steps()
+    assert steps.receive(TO, sig) == NOTHING and not steps.table.live
 
 
-@pytest.mark.parametrize(("to_device", "state"), [(TO, "disconnected"), (FROM, "disconnecting")])
-@pytest.mark.parametrize("sig", [{"type": "disc"}, {"type": "disc", "cau": {"num": 17}}, {"type": "progress", "cau": {"num": 17}}])
-def test_disc_and_failed_progress(to_device: bool, state: str, sig: dict[str, Any]) -> None:
-    table, call = table_with((TO, "setup"), (FROM, "conn"))
-    assert table.receive(3, to_device, sig, 1100).previous == "connected"
-    assert call.state == state and 3 in table.live
-    assert table.receive(3, not to_device, sig, 1101).previous is None and call.state == state
-    assert table.receive(3, FROM, {"type": "conn"}, 1102).previous is None and call.state == state
+# ------------------------------------------------------------ its end
 
 
-@pytest.mark.parametrize(
-    "sig",
-    [{"type": one} for one in ("info", "channels", "facility", "user_info", "media_info", "accept", "progress", "new")]
-    + [{"type": "progress", "cau": None}, {"type": None}, {"type": []}, {}],
-)
-def test_the_others_leave_the_state_alone(sig: dict[str, Any]) -> None:
-    table, call = table_with((TO, "setup"), (FROM, "alert"))
-    change = table.receive(3, TO, sig, 1100)
-    assert (change.call, change.previous, call.state) == (call, None, "alert")
-
-
-def test_connected_and_parked_may_alternate() -> None:
-    table, call = table_with((TO, "setup"), (FROM, "conn"))
-    table.sync(3, {"state": "parked"}, 1100)
-    assert call.state == "parked"
-    assert table.receive(3, FROM, {"type": "alert"}, 1101).previous is None
-    assert table.receive(3, FROM, {"type": "conn"}, 1102).previous == "parked" and call.state == "connected"
-    assert call.connected_at == 1001
-
-
-@pytest.mark.parametrize("to_device", [TO, FROM])
+@BOTH
 @pytest.mark.parametrize("last", ["setup", "alert", "conn", "disc"])
 def test_rel_ends_the_call(last: str, to_device: bool) -> None:
-    table, call = table_with((TO, "setup"), *([(FROM, last)] if last != "setup" else []))
-    before = call.state
-    change = table.receive(3, to_device, {"type": "rel"}, 1100)
-    assert change.call is change.ended is call and change.previous == before
-    assert (call.state, call.ended_at, table.live) == ("null", 1100, {})
-    crossing = table.receive(3, not to_device, {"type": "rel"}, 1100)
-    assert vars_of(crossing) == (None, False, None, None)
+    steps = Steps((TO, "setup"), *([(FROM, last)] if last != "setup" else []))
+    call, before = steps.call, steps.call.state
+    ended_at = steps.now
+    change = steps.receive(to_device, "rel", cau={"num": 16})
+    assert change.call is call and change.ended and moves(change) == [(before, "null")]
+    assert (call.state, call.ended_at, steps.table.live, call.cause) == ("null", ended_at, {}, {"num": 16})
+    assert call.ended_by == ("device" if last == "disc" else "pbx" if to_device else "device")
+    assert steps.receive(not to_device, "rel") == NOTHING
 
 
-def test_first_cause_counts() -> None:
-    table, call = table_with((TO, "setup"))
-    table.receive(3, TO, {"type": "disc", "cau": {"num": 17}}, 1100)
-    table.receive(3, FROM, {"type": "rel", "cau": {"num": 16}}, 1101)
-    assert call.cause == {"num": 17}
+def test_end_of_a_call_that_never_had_a_state() -> None:
+    steps = Steps((TO, "facility"))
+    change = steps.receive(TO, "rel")
+    assert change.ended and moves(change) == []
 
 
-@pytest.mark.parametrize("cau", [None, 17, "17", [], True])
-def test_cause_of_a_wrong_type_is_none(cau: object) -> None:
-    table, call = table_with((TO, "setup"))
-    table.receive(3, TO, {"type": "disc", "cau": cau}, 1100)
-    assert call.cause is None and call.state == "disconnected"
-    table.receive(3, TO, {"type": "rel", "cau": {"num": 16}}, 1101)
-    assert call.cause == {"num": 16}
-
-
-@pytest.mark.parametrize("direction", [TO, FROM])
-def test_dialed_digits_in_the_direction_of_the_setup(direction: bool) -> None:
-    table, call = table_with((direction, "setup"), cd={"num": "0"})
-    for to_device, num in [(direction, "1"), (not direction, "9"), (direction, "23"), (direction, None), (direction, 4)]:
-        table.receive(3, to_device, {"type": "info", "cd": {"num": num}}, 1100)
-    table.receive(3, direction, {"type": "info", "dsp": "x"}, 1100)
-    assert call.dialed == "0123"
-
-
-def test_name_of_the_other_party_comes_towards_the_device() -> None:
-    table, call = table_with((FROM, "setup"))
-    table.receive(3, FROM, {"type": "facility", "fty": [{"type": "name_identification", "name": "me"}]}, 1100)
-    assert call.name is None
-    table.receive(3, TO, {"type": "conn", "fty": [{"type": "name_identification", "name": "Bob"}]}, 1100)
-    table.receive(3, TO, {"type": "facility", "fty": [{"type": "name_identification", "name": 5}]}, 1100)
-    assert call.name == "Bob"
-
-
-# ------------------------------------------------------------ after its end
+def test_rel_in_the_segment_of_its_setup() -> None:
+    steps = Steps((TO, "setup"), (TO, "rel"))
+    assert steps.call.ended_by == "pbx" and steps.call.ended_at is not None and not steps.table.live
 
 
 @pytest.mark.parametrize("kind", ["alert", "conn", "info", "facility", "disc", "new"])
 def test_late_message_makes_no_call(kind: str) -> None:
-    table, _ = table_with((TO, "setup"), (FROM, "rel"))
-    assert vars_of(table.receive(3, FROM, {"type": kind}, 1001 + MEMORY)) == (None, False, None, None)
-    assert vars_of(table.sync(3, {"state": "alert"}, 1001 + MEMORY)) == (None, False, None, None)
-    assert not table.live
+    steps = Steps((TO, "setup"), (FROM, "rel"))
+    steps.wait(MEMORY - 2)
+    assert steps.receive(FROM, kind) == steps.sync({"state": "alert"}) == NOTHING
+    assert steps.table.prepare(3, FROM, {"type": kind}, 1000, steps.monotonic) is None
+    assert not steps.table.live
 
 
 def test_after_its_time_an_id_may_come_again() -> None:
-    table, old = table_with((TO, "setup"), (FROM, "rel"))
-    change = table.receive(3, FROM, {"type": "alert"}, 1002 + MEMORY)
-    assert change.started and change.call is not old
+    steps = Steps((TO, "setup"), (FROM, "rel"))
+    steps.wait(MEMORY)
+    change = steps.receive(FROM, "alert")
+    assert change.started and change.call is not steps.call
 
 
 def test_setup_may_use_an_id_at_once() -> None:
-    table, old = table_with((TO, "setup"), (FROM, "rel"))
-    change = table.receive(3, TO, {"type": "setup"}, 1002)
-    assert change.started and change.ended is None and change.call is not old
-    assert table.receive(3, FROM, {"type": "alert"}, 1003).call is change.call
+    steps = Steps((TO, "setup"), (FROM, "rel"))
+    change = steps.receive(TO, "setup")
+    assert change.started and change.replaced is None and change.call is not steps.call
+    assert steps.receive(FROM, "alert").call is change.call
+
+
+def test_clock_that_is_set_does_not_change_the_memory() -> None:
+    steps = Steps((TO, "setup"), (FROM, "rel"))
+    steps.now += 1e6
+    assert steps.receive(FROM, "alert") == NOTHING
+    steps.now -= 2e6
+    steps.wait(MEMORY)
+    assert steps.receive(FROM, "alert").started
+
+
+@pytest.mark.parametrize("verdict", ["forwarded", "dropped"])
+def test_id_that_ended_twice_is_remembered_from_the_last_end(verdict: str) -> None:
+    steps = Steps((TO, "setup"), (FROM, "rel"))
+    steps.receive(TO, "setup", 4)
+    steps.receive(TO, "rel", 4)
+    steps.wait(MEMORY / 2)
+    steps.receive(TO, "setup", verdict=verdict)
+    steps.receive(TO, "rel")
+    steps.wait(MEMORY - 5)
+    assert steps.receive(FROM, "alert") == NOTHING
+    assert steps.receive(FROM, "alert", 4).started
 
 
 def test_ended_calls_are_not_kept_for_ever() -> None:
+    steps = Steps()
+    for call_id in range(1000):
+        steps.receive(TO, "setup", call_id)
+        steps.receive(TO, "rel", call_id)
+    assert not steps.table.live and len(steps.table._ended) <= MEMORY / 2 + 1
+
+
+def test_number_of_ended_calls_that_are_kept_is_bounded() -> None:
     table = CallTable()
-    for call_id in range(5000):
-        table.receive(call_id, TO, {"type": "setup"}, call_id)
-        table.receive(call_id, TO, {"type": "rel"}, call_id)
-        table.sync(call_id, {}, call_id)
-    assert not table.live and len(table._ended) <= MEMORY + 2
+    for call_id in range(MOST_ENDED + 10):
+        table.receive(call_id, TO, {"type": "setup"}, 1.0, 1.0)
+        table.receive(call_id, TO, {"type": "rel"}, 1.0, 1.0)
+    assert len(table._ended) == MOST_ENDED
+    assert table.receive(MOST_ENDED, TO, {"type": "alert"}, 1.0, 1.0) == NOTHING
 
 
 # ------------------------------------------------------------ sync
 
 
 def test_sync_of_an_unknown_call() -> None:
-    table = CallTable()
-    info = {"channel": 0, "in": True, "state": "connected", "remote": {"num": "22", "sip": "bob", "dn": "Bob"}}
-    change = table.sync(3, info, 1000)
+    steps = Steps()
+    change = steps.sync({"channel": 0, "in": True, "state": "connected", "remote": {"num": "22", "sip": "bob", "dn": "Bob"}})
     call = change.call
-    assert call is not None and change.started and table.live == {3: call}
-    assert (call.state, call.incoming, call.media, call.num, call.sip, call.name) == ("connected", True, False, "22", "bob", "Bob")
+    assert call is not None and change.started and moves(change) == [("null", "connected")] and steps.table.live == {3: call}
+    assert (call.state, call.incoming, call.media, call.channel, call.remote) == ("connected", True, False, 0, Party("22", "bob", "Bob"))
+    assert call.connected_at is None
 
 
 def test_sync_of_a_known_call_updates_it() -> None:
-    table, call = table_with((TO, "setup"), cg={"num": "22"})
-    change = table.sync(3, {"state": "alert", "remote": {"dn": "Bob"}}, 1001)
-    assert vars_of(change) == (call, False, "setup", None)
-    assert (call.state, call.num, call.name) == ("alert", "22", "Bob")
-    assert table.sync(3, {"state": "alert"}, 1002).previous is None
+    steps = Steps((TO, "setup"), cg={"num": "22"})
+    change = steps.sync({"state": "alert", "remote": {"dn": "Bob"}})
+    assert (change.call, change.started, moves(change)) == (steps.call, False, [("setup", "alert")])
+    assert steps.call.remote == Party("22", None, "Bob")
+    assert moves(steps.sync({"state": "alert"})) == []
+    assert moves(steps.sync({"state": "setup"})) == [("alert", "setup")]  # what the PBX says is taken as it is
 
 
 def test_sync_with_a_state_of_a_newer_pbx() -> None:
-    table = CallTable()
-    call = table.sync(3, {"state": "queued"}, 1000).call
+    call = Steps().sync({"state": "queued"}).call
     assert call is not None and call.state == "queued"
-    assert table.receive(3, FROM, {"type": "alert"}, 1001).previous == "queued"
 
 
 @pytest.mark.parametrize(
     "info", [{}, {"channel": "0", "in": 1, "state": 5, "remote": []}, {"remote": {"num": 1, "sip": [], "dn": {}}, "channel": False}]
 )
 def test_sync_with_wrong_types_is_a_call_all_the_same(info: dict[str, Any]) -> None:
-    call = CallTable().sync(3, info, 1000).call
+    call = Steps().sync(info).call
     assert call is not None
-    assert (call.state, call.incoming, call.media, call.num, call.sip, call.name) == ("null", None, True, None, None, None)
+    assert (call.state, call.incoming, call.media, call.remote) == ("null", None, True, Party())
 
 
-# ------------------------------------------------------------ any order
+# ------------------------------------------------------------ setups that are dropped, and messages that wait for an answer
 
 
-@pytest.mark.parametrize("call_id", [None, "3", 3.0, True, [], {}])
-def test_call_of_a_wrong_type_is_no_call(call_id: object) -> None:
-    table = CallTable()
-    assert vars_of(table.receive(call_id, TO, {"type": "setup"}, 1000)) == (None, False, None, None)
-    assert vars_of(table.sync(call_id, {"state": "alert"}, 1000)) == (None, False, None, None)
-    assert not table.live
+def test_dropped_setup_ends_its_call() -> None:
+    steps = Steps()
+    change = steps.receive(TO, "setup", verdict="dropped", cg={"num": "22"})
+    call = change.call
+    assert call is not None and change.started and change.ended and change.replaced is None
+    assert moves(change) == [("null", "setup"), ("setup", "null")]
+    assert (call.ended_by, call.ended_at, call.cause, call.remote.num, steps.table.live) == ("dropped", STARTED, None, "22", {})
+    for kind in ("alert", "facility", "disc", "rel"):
+        assert steps.receive(TO, kind, verdict="dropped") == NOTHING
+    assert steps.receive(TO, "setup").started
 
 
-@pytest.mark.parametrize("sig", [None, [], "setup", 1])
-def test_signal_that_is_no_object_is_no_call(sig: object) -> None:
-    table = CallTable()
-    assert vars_of(table.receive(3, TO, sig, 1000)) == (None, False, None, None)
-    assert vars_of(table.sync(3, sig, 1000)) == (None, False, None, None)
+def test_refused_call_has_the_cause_of_the_refusal() -> None:
+    steps = Steps()
+    call = steps.receive(TO, "setup", verdict="dropped").call
+    assert call is not None
+    assert steps.send(FROM, "rel", 4, refused=True, cau={"num": 21}) == NOTHING
+    change = steps.send(FROM, "rel", refused=True, cau={"num": 21})
+    assert (change.call, change.ended, moves(change)) == (call, False, [])
+    assert call.cause == {"num": 21}
+    assert call.history is not None and [entry[4] for entry in call.history] == ["dropped", "own"]
 
 
-ids = st.sampled_from([0, 1, -1])
-odd: st.SearchStrategy[Any] = st.sampled_from(
-    [None, True, 0, 0.0, "x", [], {}, [{}], {"num": 5}, {"num": "1"}, [{"type": "name_identification", "name": []}]]
-)
-kinds = st.sampled_from(
-    ["setup", "setup_ack", "call_proc", "alert", "conn", "disc", "rel", "progress", "info", "facility", "new", None, 5]
-)
-signals = st.builds(
-    lambda kind, rest: {"type": kind, **rest},
-    kinds,
-    st.dictionaries(st.sampled_from(["cau", "cd", "cg", "channel", "fty"]), odd, max_size=2),
-)
-infos = st.fixed_dictionaries(
-    {}, optional={"state": st.sampled_from([*CallState, "queued", 5]), "in": odd, "remote": odd, "channel": odd}
-)
-steps = st.lists(
-    st.tuples(st.sampled_from(["receive"] * 3 + ["sync"]), ids | odd, st.booleans(), signals, infos | odd, st.floats(-1, 20)),
-    max_size=25,
-)
+def test_dropped_setup_on_a_live_id_ends_both() -> None:
+    steps = Steps((TO, "setup"))
+    change = steps.receive(TO, "setup", verdict="dropped")
+    assert change.replaced is steps.call and change.ended and not steps.table.live
 
 
-@given(steps)
-def test_any_order_of_messages(sequence: list[tuple[str, Any, bool, Any, Any, float]]) -> None:
-    table, now = CallTable(), 1000.0
-    for verb, call_id, to_device, sig, info, seconds in sequence:
-        now += seconds
-        value = sig if verb == "receive" else info
-        known = dict(table.live)
-        states = {one: (record, str(record.state)) for one, record in known.items()}
-        change = table.receive(call_id, to_device, value, now) if verb == "receive" else table.sync(call_id, value, now)
-        check_step(verb, change, value, known, table)
-        for one, (record, before) in states.items():
-            if table.live.get(one) is record and verb == "receive":
-                assert rank(str(record.state)) >= rank(before), (before, record.state)
-            elif table.live.get(one) is not record:
-                assert record.state is CallState.NULL and record.ended_at is not None and change.ended is record
+def test_prepared_call_is_taken_with_its_setup() -> None:
+    steps = Steps()
+    sig = {"type": "setup", "cg": {"num": "22"}, "cd": {"num": "3"}}
+    record = steps.table.prepare(3, TO, sig, 900)
+    assert record is not None and not steps.table.live
+    assert (record.state, record.remote.num, record.started_at, record.incoming, record.history) == ("setup", "22", 900, True, None)
+    assert steps.table.prepare(3, TO, sig, 900) is record
+    assert steps.table.prepare(3, FROM, {"type": "info"}, 900) is record  # it will be that call's
+    change = steps.receive(TO, sig)
+    assert change.call is record and change.started and moves(change) == [("null", "setup")] and record.dialed == "3"
+    assert steps.table.live == {3: record} and not steps.table._prepared
 
 
-def check_step(verb: str, change: Change, value: Any, known: dict[int, CallRecord], table: CallTable) -> None:
-    """Compare what a step says that it did with what it did."""
-    began = [record for one, record in table.live.items() if known.get(one) is not record]
-    assert began == ([change.call] if change.started else [])
-    gone = [record for one, record in known.items() if table.live.get(one) is not record]
-    assert gone == ([change.ended] if change.ended else [])
-    if change.started and verb == "receive":
-        assert isinstance(value, dict) and value.get("type") not in ("rel", "disc")
-    if gone:
-        assert verb == "receive" and value["type"] in ("rel", "setup")
-    if change.call is not None and not change.ended:
-        assert change.previous != change.call.state
-    for one, record in table.live.items():
-        assert record.id == one and record.ended_at is None
+def test_prepared_call_of_a_setup_that_is_dropped() -> None:
+    steps = Steps()
+    sig = {"type": "setup"}
+    record = steps.table.prepare(3, TO, sig, 900)
+    change = steps.receive(TO, sig, verdict="dropped")
+    assert change.call is record and change.ended and not steps.table.live and not steps.table._prepared
 
 
-def test_memory_of_ended_calls_is_bounded() -> None:
-    table = CallTable()
-    for number in range(10_000):
-        table.receive(number, True, {"type": "setup"}, number)
-        table.receive(number, True, {"type": "rel"}, number)
-    assert len(table._ended) < 100
+def test_prepare_leaves_a_live_call_alone() -> None:
+    steps = Steps((TO, "setup"), (FROM, "alert"))
+    assert steps.table.prepare(3, FROM, {"type": "rel"}, 900) is steps.call
+    sig = {"type": "setup"}
+    record = steps.table.prepare(3, TO, sig, 900)
+    assert record is not steps.call and steps.table.live == {3: steps.call} and steps.call.state == "alert"
+    change = steps.receive(TO, sig)
+    assert change.call is record and change.replaced is steps.call
+
+
+def test_prepare_for_what_makes_no_call() -> None:
+    steps = Steps((TO, "setup"), (FROM, "rel"))
+    for call_id, sig in [(3, {"type": "alert"}), (4, {"type": "rel"}), (4, {"type": "disc"}), (4, {})]:
+        assert steps.table.prepare(call_id, TO, sig, 900) is None
+    own = steps.ids.issue()
+    assert steps.table.prepare(own, TO, {"type": "alert"}, 900) is None
+    assert steps.table.prepare(own, TO, {"type": "setup"}, 900) is None
+    assert not steps.table._prepared
+
+
+@pytest.mark.parametrize("first", ["alert", "conn"])
+def test_prepared_call_that_is_first_seen_in_the_middle(first: str) -> None:
+    steps = Steps()
+    sig = {"type": "alert"}
+    record = steps.table.prepare(3, FROM, sig, 900)
+    assert record is not None and (record.state, record.incoming) == ("null", True)
+    # Another message may pass it in the other direction: it is the same call.
+    change = steps.receive(FROM, sig if first == "alert" else {"type": first})
+    assert change.call is record and change.started and len(change.moves) == 1
+    assert steps.receive(FROM, sig).call is record and not steps.table._prepared
+
+
+def test_prepared_setup_is_not_taken_by_another_message() -> None:
+    steps = Steps()
+    sig = {"type": "setup"}
+    record = steps.table.prepare(3, TO, sig, 900)
+    assert steps.receive(FROM, "alert").call is not record
+    other = steps.receive(TO, "setup").call
+    assert other is not record
+    assert steps.receive(TO, sig).call is record
+
+
+def test_prepared_calls_whose_message_never_comes_are_forgotten() -> None:
+    steps = Steps()
+    kept = [steps.table.prepare(call_id % 100, TO, {"type": "setup"}, 900) for call_id in range(1000)]
+    assert len({id(one) for one in kept}) == 1000 and len(steps.table._prepared) <= MOST_PREPARED
+
+
+# ------------------------------------------------------------ calls of the application
+
+
+@BOTH
+def test_own_call_goes_its_way(to_device: bool) -> None:
+    steps = Steps()
+    call = steps.start_own(to_device, cg={"num": "1"}, cd={"num": "2"}, channel=-1)
+    assert (call.own, call.incoming, call.state, steps.table.live) == (True, to_device, "setup", {call.id: call})
+    assert (call.remote.num, call.local.num) == (("1", "2") if to_device else ("2", "1"))
+    for kind, state in [("alert", "alert"), ("conn", "connected")]:
+        assert steps.receive(not to_device, kind, call.id, verdict="own").call is call and call.state == state
+    change = steps.receive(not to_device, "rel", call.id, verdict="own", cau={"num": 16})
+    assert change.ended and call.ended_by == ("device" if to_device else "pbx") and call.cause == {"num": 16} and not steps.table.live
+
+
+@BOTH
+def test_own_call_that_the_app_hangs_up(to_device: bool) -> None:
+    steps = Steps()
+    call = steps.start_own(to_device)
+    assert steps.send(to_device, "conn", call.id).call is call and call.state == "connected"
+    change = steps.send(to_device, "rel", call.id, cau={"num": 17})
+    assert change.ended and (call.ended_by, call.cause) == ("app", {"num": 17}) and not steps.table.live
+
+
+@pytest.mark.parametrize("cau", [{"num": 17}, None, 5])
+def test_disc_of_an_own_call_is_to_be_answered(cau: object) -> None:
+    steps = Steps()
+    call = steps.start_own(FROM)
+    assert call.disc is None
+    change = steps.receive(TO, "disc", call.id, verdict="own", cau=cau)
+    assert (change.ended, moves(change)) == (False, [("setup", "disconnected")])
+    assert call.disc == (cau if isinstance(cau, dict) else {})
+    assert steps.send(FROM, "rel", call.id).ended and call.ended_by == "pbx"
+
+
+def test_disc_of_a_device_s_call_is_not() -> None:
+    steps = Steps((TO, "setup"), (TO, "disc"))
+    assert steps.call.disc is None
+
+
+@BOTH
+def test_own_call_has_one_far_end(to_device: bool) -> None:
+    steps = Steps()
+    call = steps.start_own(to_device)
+    for kind in ("conn", "disc", "rel", "setup"):
+        change = steps.receive(to_device, kind, call.id, verdict="own")
+        assert (change.call, moves(change), change.ended, call.disc) == (call, [], False, None)
+        sent = steps.send(not to_device, kind, call.id)
+        assert (sent.call, moves(sent), sent.ended) == (call, [], False)
+    assert steps.table.live == {call.id: call} and call.state == "setup" and call.ended_by is None
+
+
+@BOTH
+def test_setup_in_an_own_call_starts_none(to_device: bool) -> None:
+    steps = Steps()
+    call = steps.start_own(to_device)
+    other: dict[str, Any] = {"cg": {"num": "66"}, "cd": {"num": "66"}}
+    for change in (steps.receive(not to_device, "setup", call.id, **other), steps.send(to_device, "setup", call.id, **other)):
+        assert (change.call, change.started, change.replaced, moves(change)) == (call, False, None, [])
+        assert (call.incoming, call.remote, call.local) == (to_device, Party(), Party())
+
+
+@pytest.mark.parametrize("kind", ["setup", "alert", "conn", "info", "disc", "rel"])
+@BOTH
+def test_own_id_that_is_over_makes_no_call(kind: str, to_device: bool) -> None:
+    steps = Steps()
+    call = steps.start_own(FROM)
+    steps.send(FROM, "rel", call.id)
+    steps.wait(2 * MEMORY)
+    assert steps.receive(to_device, kind, call.id, verdict="own") == steps.sync({"state": "alert"}, call.id) == NOTHING
+    assert steps.send(to_device, kind, call.id) == NOTHING
+    never_begun = steps.ids.issue()
+    assert steps.receive(to_device, kind, never_begun, verdict="own") == steps.sync({}, never_begun) == NOTHING
+    assert not steps.table.live and not steps.table._ended
+
+
+def test_sync_for_a_live_own_call_changes_nothing() -> None:
+    steps = Steps()
+    call = steps.start_own(FROM)
+    assert steps.sync({"state": "connected"}, call.id) == NOTHING and call.state == "setup"
+
+
+def test_negative_id_of_somebody_else_is_like_any_other() -> None:
+    steps = Steps()
+    steps.start_own(FROM)
+    change = steps.receive(TO, "setup", -2)
+    assert change.started and change.call is not None and not change.call.own
+    assert steps.receive(FROM, "rel", -2).ended
+
+
+@BOTH
+def test_own_call_of_which_nobody_can_have_heard(to_device: bool) -> None:
+    steps = Steps()
+    call = steps.table.begin_own(steps.ids.issue(), to_device, {"type": "setup"}, 900)
+    for kind in ("setup", "conn", "disc", "rel"):
+        assert steps.receive(not to_device, kind, call.id, verdict="own") == NOTHING
+        assert steps.send(not to_device, kind, call.id) == NOTHING
+    assert steps.send(to_device, "rel", call.id) == NOTHING
+    assert steps.table.live == {call.id: call} and (call.state, call.history) == ("setup", None)
+    assert steps.send(to_device, "setup", call.id).started
+
+
+def test_own_call_whose_setup_could_not_be_sent() -> None:
+    steps = Steps()
+    call = steps.table.begin_own(steps.ids.issue(), FROM, {"type": "setup"}, 900)
+    steps.table.forget_own(call)
+    assert not steps.table.live and call.state == "null" and call.ended_at is not None
+
+
+def test_table_knows_the_ids_of_this_process() -> None:
+    own = OWN_CALL_IDS.issue()
+    assert CallTable().receive(own, TO, {"type": "setup"}, 1, 1) == NOTHING
+
+
+# ------------------------------------------------------------ what the application says in a device's call
+
+
+@pytest.mark.parametrize("order", [(TO, FROM), (FROM, TO)])
+def test_call_that_the_app_releases_on_both_sides(order: tuple[bool, bool]) -> None:
+    steps = Steps((TO, "setup"), (FROM, "conn"))
+    first = steps.send(order[0], "rel", cau={"num": 17})
+    assert (first.call, first.ended, moves(first), steps.call.ended_by) == (steps.call, False, [], None)
+    assert not steps.send(order[0], "rel").ended
+    change = steps.send(order[1], "rel", cau={"num": 17})
+    assert change.ended and moves(change) == [("connected", "null")] and not steps.table.live
+    assert (steps.call.ended_by, steps.call.cause) == ("app", {"num": 17})
+
+
+@BOTH
+def test_call_that_the_app_releases_on_one_side(to_device: bool) -> None:
+    """What this side still says crossed the rel, and the call with the other side goes on until that has ended it."""
+    steps = Steps((TO, "setup"), (FROM, "alert"))
+    steps.send(to_device, "rel", cau={"num": 26})
+    for kind in ("conn", "disc", "rel"):
+        crossing = steps.receive(not to_device, kind, verdict="dropped", cau={"num": 1})
+        assert (crossing.call, crossing.ended, moves(crossing)) == (steps.call, False, [])
+    assert (steps.call.state, steps.call.ended_by, steps.call.cause) == ("alert", None, None) and steps.table.live
+    change = steps.receive(to_device, "rel", verdict="dropped", cau={"num": 16})
+    assert change.ended and (steps.call.ended_by, steps.call.cause) == ("pbx" if to_device else "device", {"num": 16})
+
+
+@pytest.mark.parametrize("kind", ["setup", "conn", "disc", "info", "facility"])
+@BOTH
+def test_other_messages_of_the_app_do_not_move_a_device_s_call(kind: str, to_device: bool) -> None:
+    steps = Steps((TO, "setup"))
+    change = steps.send(to_device, kind, cau={"num": 17}, fty=[{"type": "hold_notify"}])
+    assert (change.call, change.started, moves(change), change.ended) == (steps.call, False, [], False)
+    assert (steps.call.state, steps.call.cause, steps.call.ended_by, steps.call.on_hold) == ("setup", None, None, False)
+
+
+@BOTH
+def test_message_of_the_app_for_no_call(to_device: bool) -> None:
+    steps = Steps()
+    for kind in ("setup", "alert", "rel"):
+        assert steps.send(to_device, kind) == steps.send(to_device, kind, -1) == NOTHING
+    assert not steps.table.live
+
+
+# ------------------------------------------------------------ history and memory
+
+
+def test_history_is_what_was_said() -> None:
+    steps = Steps((TO, "setup"))
+    steps.receive(FROM, "alert", verdict="changed")
+    steps.send(TO, "info")
+    steps.receive(TO, {"type": 5}, verdict="bypassed")
+    assert steps.call.history == [
+        (STARTED, True, "setup", b'{"type": "setup"}', "forwarded"),
+        (STARTED + 1, False, "alert", b'{"type": "alert"}', "changed"),
+        (STARTED + 2, True, "info", b'{"type": "info"}', "own"),
+        (STARTED + 3, True, "", b'{"type": 5}', "bypassed"),
+    ]
+
+
+def test_history_is_bounded() -> None:
+    steps = Steps((TO, "setup"))
+    for number in range(LONGEST_HISTORY + 20):
+        steps.receive(TO, "x" * 5000, number=number, more="y" * 10_000)
+    history = steps.call.history
+    assert history is not None and len(history) == LONGEST_HISTORY
+    assert history[0][0] == STARTED + 21 and {len(entry[3]) for entry in history} == {LONGEST_TEXT}
+    assert {len(entry[2]) for entry in history} == {LONGEST_NAME}
+
+
+def test_synced_call_has_no_history_yet() -> None:
+    steps = Steps()
+    call = steps.sync({"state": "alert"}).call
+    assert call is not None and call.history is None
+
+
+def test_record_takes_little_memory() -> None:
+    assert not hasattr(CallRecord(3, 1000), "__dict__")

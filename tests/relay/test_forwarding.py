@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from epsignal_sync.errors import ClosedError, ConnectError, ConnectionLostError, EpSignalError, LoginError
+from epsignal_sync.protocol.asking import Names, Rule
 from epsignal_sync.protocol.envelope import OWN_CALL_IDS
 from epsignal_sync.protocol.session import Attachment, Credentials, LoginState, Session
-from epsignal_sync.relay.deliveries import Delivery, LinkUp, Note, Received
+from epsignal_sync.relay.deliveries import Delivery, Late, LinkUp, Note, Received, Sent
 from epsignal_sync.relay.forwarding import Forwarding
 from epsignal_sync.relay.frames import (
     OPCODE_BINARY,
@@ -23,6 +24,7 @@ from epsignal_sync.relay.frames import (
     OPCODE_TEXT,
     close_payload,
 )
+from epsignal_sync.relay.inbox import Answer, Outgoing
 
 from ..messages.strategies import signaling
 from .test_frames import server_frame
@@ -95,6 +97,7 @@ def check_forwarded(forwarding: Forwarding, payload: bytes) -> Received:
     [told] = received(forwarding.receive(frame(payload), 2.0))
     assert texts(forwarding) == [payload]
     assert told.verdict == "forwarded" and told.text == payload and forwarding.counters.forwarded == before + 1
+    assert told.number == forwarding.counters.received
     assert forwarding.failure is None
     return told
 
@@ -365,8 +368,10 @@ def test_protocol_error_behind_a_close_does_not_count() -> None:
 
 def test_nothing_follows_our_close_frame() -> None:
     forwarding = ready(Attachment("1", "hw1"))
-    forwarding.close()
-    forwarding.close()
+    told_by_close: list[Delivery] = []
+    forwarding.close(2.0, told_by_close)
+    forwarding.close(2.0, told_by_close)
+    assert told_by_close == []
     forwarding.send_text(b"late", 2.0)
     [told] = received(forwarding.receive(frame(RING) + frame(b"", OPCODE_PING), 2.0))
     assert told.verdict is None and forwarding.counters.forwarded == 0
@@ -376,7 +381,7 @@ def test_nothing_follows_our_close_frame() -> None:
 
 def test_answer_to_our_close_frame() -> None:
     forwarding = ready()
-    forwarding.close()
+    forwarding.close(2.0, [])
     forwarding.receive(frame(close_payload(1000), OPCODE_CLOSE), 2.0)
     assert isinstance(forwarding.failure, ClosedError)
     assert written(forwarding) == [(OPCODE_CLOSE, close_payload(1000))]
@@ -385,7 +390,7 @@ def test_answer_to_our_close_frame() -> None:
 def test_what_waits_is_sent_before_our_close_frame() -> None:
     forwarding = ready()
     forwarding.receive(frame(RING), 2.0)
-    forwarding.close()
+    forwarding.close(2.0, [])
     assert written(forwarding) == [(OPCODE_TEXT, RING), (OPCODE_CLOSE, close_payload(1000))]
 
 
@@ -427,3 +432,235 @@ def test_own_share_is_charged_and_forwarding_is_not() -> None:
     forwarding.receive(frame(RING), 2.0)
     forwarding.send(OPCODE_TEXT, b"own", 3)
     assert forwarding.outbox.written(len(forwarding.outbox.chunk())) == 3
+
+
+# ------------------------------------------------------------ what other threads queue
+
+EVERYTHING = (Rule(deadline=1.0),)
+CHANGED = b'{"mt":"Signaling","changed":true}'
+
+
+def rel(attachment: Attachment, *, call: int = 3, to_device: bool = False) -> Sent:
+    data = {"mt": "Signaling", "src": attachment.src, "call": call, "sig": {"type": "rel"}} | ({"to": True} if to_device else {})
+    return Sent(attachment, call, to_device, data, json.dumps(data).encode())
+
+
+def message(kind: str, number: int = 0, **fields: Any) -> bytes:
+    data = {"mt": "Signaling", "src": "1", "to": True, "call": 3, "sig": {"type": kind, "n": number}, **fields}
+    return json.dumps({key: value for key, value in data.items() if value is not None}).encode()
+
+
+def test_entries_are_taken_in_order() -> None:
+    device = Attachment("1", "hw1")
+    forwarding = ready(device)
+    batch: list[Delivery] = []
+    before = forwarding.counters.sent
+    own = rel(device, call=4)
+    forwarding.take_entry(Outgoing(b'{"first":1}', 11), 5.0, batch)
+    forwarding.take_entry(Outgoing(RING), 5.0, batch)
+    forwarding.take_entry(Attachment("9", "hw9"), 6.0, batch)
+    forwarding.take_entry(Outgoing(own.text, len(own.text), own), 7.0, batch)
+    attach = b'{"mt":"Attach","api":"EpSignal","src":"9","hw":"hw9"}'
+    assert [json.loads(text) for text in texts(forwarding)] == [json.loads(one) for one in (b'{"first":1}', RING, attach, own.text)]
+    assert batch == [own] and own.sent_at > 1_600_000_000 and forwarding.last_message == 7.0
+    assert forwarding.counters.sent == before + 4 and forwarding.counters.forwarded == 1, "only the received text counts as forwarded"
+
+
+def test_entries_after_our_close_frame_go_nowhere() -> None:
+    device = Attachment("1", "hw1")
+    forwarding = ready(device)
+    forwarding.close(2.0, [])
+    assert written(forwarding) == [(OPCODE_CLOSE, close_payload(1000))]
+    batch: list[Delivery] = []
+    for entry in (Outgoing(b"x", 1), Outgoing(RING), Outgoing(b"x", 1, rel(device)), Attachment("9", "hw9")):
+        forwarding.take_entry(entry, 3.0, batch)
+    assert written(forwarding) == [] and batch == [] and forwarding.counters.forwarded == 0
+    [told] = received(forwarding.receive(frame(RING), 4.0))
+    assert told.verdict is None, "and a rel that did not go has released nothing"
+
+
+# ------------------------------------------------------------ asked first
+
+
+def hold(forwarding: Forwarding, payload: bytes, now: float = 2.0) -> Any:
+    """Receive one message that the application is asked about; returns the question."""
+    assert forwarding.receive(frame(payload), now) == [] and texts(forwarding) == []
+    [held] = forwarding.to_ask()
+    assert held.item.text == payload
+    return held
+
+
+def answer(forwarding: Forwarding, held: Any, now: float = 2.5, **answer: Any) -> list[Delivery]:
+    batch: list[Delivery] = []
+    forwarding.take_entry(Answer(held, **answer), now, batch)
+    return batch
+
+
+def intercepted(*devices: Attachment, rules: tuple[Rule, ...] = EVERYTHING) -> Forwarding:
+    forwarding = ready(*devices)
+    forwarding.session.rules = rules
+    return forwarding
+
+
+@pytest.mark.parametrize("scope", ["client", "device", "both"])
+def test_held_until_the_answer(scope: str) -> None:
+    device = Attachment("1", "hw1")
+    forwarding = ready(device)
+    if scope != "device":
+        forwarding.session.rules = EVERYTHING
+    if scope != "client":
+        device.rules = EVERYTHING
+    held = hold(forwarding, RING)
+    [told] = received(answer(forwarding, held, 2.5))
+    assert texts(forwarding) == [RING] and told is held.item and told.verdict == "forwarded" and forwarding.last_message == 2.5
+    held = hold(forwarding, RING)
+    [told] = received(answer(forwarding, held, texts=(CHANGED,)))
+    assert texts(forwarding) == [CHANGED] and told.verdict == "changed"
+
+
+def test_deadline_of_a_held_message() -> None:
+    forwarding = intercepted()
+    assert forwarding.next_at() is None
+    held = hold(forwarding, RING)
+    assert forwarding.next_at() == 3.0
+    batch: list[Delivery] = []
+    forwarding.expire(2.9, batch)
+    assert not batch and not texts(forwarding)
+    forwarding.expire(3.0, batch)
+    assert texts(forwarding) == [RING] and batch[0] is held.item and isinstance(batch[1], Late)
+    assert answer(forwarding, held, texts=(CHANGED,)) == [] and texts(forwarding) == []
+    assert (forwarding.counters.forwarded, forwarding.counters.late, forwarding.counters.changed) == (1, 1, 0)
+
+
+def test_order_behind_a_held_message() -> None:
+    forwarding = intercepted(rules=(Rule(signals=Names(frozenset({"setup"})), deadline=1.0),))
+    held = hold(forwarding, message("setup"))
+    behind = [message("info", number) for number in range(20)]
+    assert forwarding.receive(b"".join(map(frame, behind)), 2.1) == [] and texts(forwarding) == []
+    assert [one.text for one in received(answer(forwarding, held))] == texts(forwarding) == [message("setup"), *behind]
+    check_forwarded(forwarding, message("info"))
+
+
+def test_what_is_not_held_up_by_a_held_message() -> None:
+    """The other direction, another device, one that cannot be told, the own calls, other messages, pings."""
+    first, second = Attachment("1", "hw1"), Attachment("2", "hw2")
+    forwarding = intercepted(first, second, rules=(Rule(signals=Names(frozenset({"setup"})), deadline=1.0),))
+    hold(forwarding, message("setup"))
+    for free in (message("info", to=None), message("info", src="2"), message("setup", src="3"), message("setup", src=None)):
+        check_forwarded(forwarding, free)
+    own = OWN_CALL_IDS.issue()
+    batch = forwarding.receive(
+        frame(message("setup", call=own)) + frame({"mt": "Detached", "src": "1"}) + frame(b"", OPCODE_PING) + frame(b"{"), 2.1
+    )
+    assert len(batch) == 3 and written(forwarding) == [(OPCODE_PONG, b"")] and not forwarding.to_ask()
+
+
+@pytest.mark.parametrize("oddity", [name for name in ODDITIES if name not in ("no signal", "signal of a wrong type", "deeply nested")])
+def test_odd_signaling_is_asked_about_and_goes_back_byte_for_byte(oddity: str) -> None:
+    forwarding = intercepted()
+    held = hold(forwarding, ODDITIES[oddity])
+    [told] = received(answer(forwarding, held))
+    assert texts(forwarding) == [ODDITIES[oddity]] == [told.text] and told.verdict == "forwarded"
+
+
+def test_application_that_forwards_itself_is_not_asked() -> None:
+    forwarding = intercepted(Attachment("1", "hw1", forward=False))
+    [told] = received(forwarding.receive(frame(RING), 2.0))
+    assert told.verdict is None and not texts(forwarding) and not forwarding.to_ask()
+
+
+def test_refused_setup_and_what_crosses_on_the_wire() -> None:
+    device = Attachment("1", "hw1")
+    forwarding = intercepted(device, rules=(Rule(signals=Names(frozenset({"setup"})), deadline=1.0),))
+    held = hold(forwarding, message("setup"))
+    refusal = rel(device)
+    batch = answer(forwarding, held, texts=(), keeps_type=False, refusal=refusal)
+    assert batch == [held.item, refusal] and texts(forwarding) == [refusal.text] and refusal.sent_at
+    device.rules = forwarding.session.rules = ()  # what is one-sided stays so without any interceptor
+    told = received(forwarding.receive(frame(message("facility")) + frame(message("rel")), 3.0))
+    assert [one.verdict for one in told] == ["dropped", "dropped"] and not texts(forwarding)
+    check_forwarded(forwarding, message("rel", call=4))
+    check_forwarded(forwarding, message("setup"))
+    assert forwarding.counters.dropped == 3
+
+
+def test_rel_in_the_same_segment_as_its_refused_setup() -> None:
+    device = Attachment("1", "hw1")
+    forwarding = intercepted(device, rules=(Rule(signals=Names(frozenset({"setup"})), deadline=1.0),))
+    assert forwarding.receive(frame(message("setup")) + frame(message("rel")), 2.0) == []
+    [held] = forwarding.to_ask()
+    told = received(answer(forwarding, held, texts=(), keeps_type=False, refusal=rel(device)))
+    assert [one.verdict for one in told] == ["dropped", "dropped"] and not texts(forwarding)
+
+
+def test_call_that_the_application_releases_on_one_side() -> None:
+    device = Attachment("1", "hw1")
+    forwarding = ready(device)
+    check_forwarded(forwarding, message("setup"))
+    sent = rel(device)
+    batch: list[Delivery] = []
+    forwarding.take_entry(Outgoing(sent.text, len(sent.text), sent), 2.0, batch)
+    assert batch == [sent] and texts(forwarding) == [sent.text]
+    [told] = received(forwarding.receive(frame(message("conn", to=None)), 2.1))
+    assert told.verdict == "dropped" and not texts(forwarding)
+    check_forwarded(forwarding, message("conn", to=None, src="9"))
+
+
+def test_rel_that_is_not_sent_is_still_relieved() -> None:
+    """The device has not got the setup, and hears of its end as little: the application is not charged for ever."""
+    device = Attachment("1", "hw1")
+    forwarding = intercepted(device)
+    held = hold(forwarding, message("setup"))
+    sent = rel(device, to_device=True)
+    batch: list[Delivery] = []
+    forwarding.take_entry(Outgoing(sent.text, 77, sent), 2.1, batch)
+    assert batch == [sent] and texts(forwarding) == []
+    [told] = received(answer(forwarding, held))
+    assert told.verdict == "dropped" and texts(forwarding) == []
+    forwarding.send_text(b"{}", 3.0)
+    relieved = 0
+    while forwarding.outbox.size:
+        relieved += forwarding.outbox.written(len(forwarding.outbox.chunk()))
+    assert relieved == 77
+
+
+def test_close_sends_what_is_held_before_our_close_frame() -> None:
+    forwarding = intercepted()
+    held = hold(forwarding, message("setup"))
+    forwarding.receive(frame(message("info")) + frame(message("setup", to=None)), 2.1)
+    batch: list[Delivery] = []
+    forwarding.close(2.2, batch)
+    *sent, last = written(forwarding)
+    assert last == (OPCODE_CLOSE, close_payload(1000))
+    assert [payload for _, payload in sent] == [message("setup"), message("info"), message("setup", to=None)]
+    assert [one.verdict for one in received(batch)] == ["forwarded", "bypassed", "bypassed"]
+    assert answer(forwarding, held, texts=(CHANGED,)) == [] and written(forwarding) == [] and not forwarding.to_ask()
+    [told] = received(forwarding.receive(frame(message("setup")), 2.3))
+    assert told.verdict is None and not forwarding.to_ask()
+
+
+@pytest.mark.parametrize("end", ["close frame", "protocol error", "lost"])
+def test_what_is_held_when_the_connection_ends_goes_nowhere(end: str) -> None:
+    forwarding = intercepted()
+    held = hold(forwarding, message("setup"))
+    if end == "lost":
+        forwarding.lose("reading failed")
+    else:
+        forwarding.receive(frame(close_payload(1001), OPCODE_CLOSE) if end == "close frame" else server_frame(3), 2.1)
+    assert forwarding.failure is not None
+    batch: list[Delivery] = []
+    forwarding.abandon(batch)
+    assert batch == [held.item] and held.item.verdict is None and held.settled
+    assert answer(forwarding, held, texts=(CHANGED,)) == [] and forwarding.next_at() is None
+    assert all(opcode == OPCODE_CLOSE for opcode, _ in written(forwarding)) and forwarding.counters.forwarded == 0
+
+
+@pytest.mark.parametrize("end", ["close frame", "protocol error"])
+def test_deadline_that_is_over_at_the_end_of_the_connection(end: str) -> None:
+    forwarding = intercepted()
+    held = hold(forwarding, message("setup"))
+    forwarding.receive(frame(close_payload(1001), OPCODE_CLOSE) if end == "close frame" else server_frame(3), 2.1)
+    batch: list[Delivery] = []
+    forwarding.expire(9.0, batch)
+    assert batch[0] is held.item and held.item.verdict is None and forwarding.counters.forwarded == 0
+    assert all(opcode == OPCODE_CLOSE for opcode, _ in written(forwarding))

@@ -6,12 +6,21 @@ from collections.abc import Callable
 import pytest
 
 from epsignal_sync.errors import AttachError, ClosedError, ConnectionLostError, EpSignalError, ReplyTimeout, UsageError
+from epsignal_sync.protocol.lanes import Held
 from epsignal_sync.protocol.session import Attachment
-from epsignal_sync.relay.inbox import OWN_SHARE, Inbox
+from epsignal_sync.relay.deliveries import Sent
+from epsignal_sync.relay.inbox import OWN_SHARE, Answer, Entry, Inbox, Outgoing
 
 PATIENCE = 20.0
 """Seconds that a test waits for what has to come; only a failing test ever waits so long."""
 FULL = b"x" * OWN_SHARE
+REL = Sent(Attachment("1", "hw"), 3, True, {"mt": "Signaling"}, b"rel")
+ANSWER = Answer(Held(("1", True), None, 1.0))
+
+
+def taken(inbox: Inbox) -> list[tuple[bytes, int, Sent | None] | Entry]:
+    """Take what is queued, with each text as a tuple."""
+    return [(one.text, one.own, one.sent) if isinstance(one, Outgoing) else one for one in inbox.take()]
 
 
 class Caller:
@@ -59,9 +68,14 @@ def test_taken_in_order_with_its_charge() -> None:
     inbox.forward(b"de")
     inbox.attach(attachment)
     inbox.send(b"f", None)
-    assert wakes.count == 4
-    assert inbox.take() == ([attachment], [(b"abc", 3), (b"de", 0), (b"f", 1)])
-    assert inbox.take() == ([], [])
+    inbox.answer(ANSWER)
+    inbox.send(b"rel!", 0, REL)
+    inbox.reply(REL)
+    assert wakes.count == 7
+    assert taken(inbox) == [
+        (b"abc", 3, None), (b"de", 0, None), attachment, (b"f", 1, None), ANSWER, (b"rel!", 4, REL), (b"rel", 0, REL),
+    ]  # fmt: skip
+    assert inbox.take() == []
 
 
 @pytest.fixture
@@ -79,7 +93,7 @@ def test_own_share_makes_send_wait_until_it_is_relieved(only_notified: None) -> 
     assert caller.is_blocked(), "what is taken is not written yet"
     inbox.relieve(1)
     assert caller.join() is None
-    assert inbox.take() == ([], [(b"late", 4)])
+    assert taken(inbox) == [(b"late", 4, None)]
 
 
 def test_one_message_may_exceed_the_own_share() -> None:
@@ -98,7 +112,7 @@ def test_send_times_out_and_sends_nothing(timeout: float) -> None:
     inbox.take()
     with pytest.raises(ReplyTimeout, match=rf"has not taken the {OWN_SHARE} bytes .* within {timeout} s: send less, or wait longer"):
         inbox.send(b"late", timeout)
-    assert inbox.take() == ([], []) and wakes.count == 1
+    assert inbox.take() == [] and wakes.count == 1
     inbox.relieve(OWN_SHARE)
     inbox.send(b"again", 0)
 
@@ -118,15 +132,16 @@ def test_time_out_that_is_no_number() -> None:
         Inbox(Wakes()).send(b"x", float("nan"))
 
 
-def test_forward_and_attach_never_wait() -> None:
+def test_only_what_the_application_sends_waits() -> None:
     inbox = Inbox(Wakes())
     inbox.send(FULL * 3, 0)
     waiting = Caller(lambda: inbox.send(b"late", None))
     assert waiting.is_blocked()
     for index in range(100):
         assert Caller(lambda text=b"%d" % index: inbox.forward(text)).join() is None  # type: ignore[misc]
-    assert Caller(lambda: inbox.attach(Attachment("1", "hw"))).join() is None
-    assert len(inbox.take()[1]) == 101
+    for call in (lambda: inbox.attach(Attachment("1", "hw")), lambda: inbox.answer(ANSWER), lambda: inbox.reply(REL)):
+        assert Caller(call).join() is None
+    assert len(inbox.take()) == 1 + 100 + 3
     inbox.relieve(OWN_SHARE * 3)
     waiting.join()
 
@@ -149,27 +164,29 @@ def test_everything_is_refused_after_the_end() -> None:
     inbox.end(ConnectionLostError("gone"))
     inbox.end(ClosedError("closed"))  # the first end counts
     calls: list[Callable[[], None]] = [
-        lambda: inbox.send(b"x", 0), lambda: inbox.forward(b"x"), lambda: inbox.attach(Attachment("1", "hw"))
-    ]
+        lambda: inbox.send(b"x", 0), lambda: inbox.forward(b"x"), lambda: inbox.attach(Attachment("1", "hw")),
+        lambda: inbox.answer(ANSWER), lambda: inbox.reply(REL), lambda: inbox.send(b"x", 0, REL), inbox.check,
+    ]  # fmt: skip
     for call in calls:
         with pytest.raises(ConnectionLostError, match="gone"):
             call()
-    assert inbox.take() == ([], []) and wakes.count == 0
+    assert inbox.take() == [] and wakes.count == 0
 
 
 def test_what_is_queued_before_the_end_stays() -> None:
     inbox = Inbox(Wakes())
     inbox.send(b"x", 0)
     inbox.forward(b"y")
+    inbox.answer(ANSWER)
     inbox.end(ClosedError("closed"))
-    assert inbox.take() == ([], [(b"x", 1), (b"y", 0)])
+    assert taken(inbox) == [(b"x", 1, None), (b"y", 0, None), ANSWER]
 
 
 def test_no_lock_is_held_while_waking() -> None:
     others: list[BaseException | None] = []
 
     def wake() -> None:
-        if len(others) < 3:
+        if len(others) < 5:
             others.append(None)
             others[-1] = Caller(lambda: inbox.relieve(0)).join()
             Caller(lambda: inbox.forward(b"from another thread")).join()
@@ -178,7 +195,9 @@ def test_no_lock_is_held_while_waking() -> None:
     inbox.send(b"x", 0)
     inbox.forward(b"y")
     inbox.attach(Attachment("1", "hw"))
-    assert others == [None] * 3
+    inbox.answer(ANSWER)
+    inbox.reply(REL)
+    assert others == [None] * 5
 
 
 def test_many_senders_and_one_taker() -> None:
@@ -195,9 +214,9 @@ def test_many_senders_and_one_taker() -> None:
     while taken < 200:
         assert something.wait(PATIENCE)
         something.clear()
-        _, texts = inbox.take()
-        taken += len(texts)
-        most = max(most, sum(own for _, own in texts))
-        inbox.relieve(sum(own for _, own in texts))
+        charges = [one.own for one in inbox.take() if isinstance(one, Outgoing)]
+        taken += len(charges)
+        most = max(most, sum(charges))
+        inbox.relieve(sum(charges))
     assert [sender.join() for sender in senders] == [None] * 4
     assert most <= OWN_SHARE
