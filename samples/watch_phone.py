@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 
 import epsignal_sync as eps
 
@@ -36,14 +37,17 @@ def simulate() -> None:
         bob = pbx.add_phone("0090334f1a2c", number="23", sip="bob", name="Bob")
 
         def people() -> None:
-            pbx.wait_for(lambda log: log.texts("to-app", alice.hw, mt="Attached"))
-            call = alice.call("23")
-            bob.wait("alert")
-            bob.answer()
-            call.wait("connected")
-            call.hangup()
-            bob.wait("null")
-            pbx.close()
+            try:
+                pbx.wait_for(lambda log: log.texts("to-app", alice.hw, mt="Attached"))
+                time.sleep(0.5)  # until the program above is ready: attach() has returned, on() comes after it
+                call = alice.call("23")
+                bob.wait("alert")
+                bob.answer()
+                call.wait("connected")
+                call.hangup()
+                bob.wait("null")
+            finally:
+                pbx.close()
 
         threading.Thread(target=people, name="people", daemon=True).start()
         try:

@@ -16,7 +16,9 @@ from .. import __version__
 from ..client import Client
 from ..errors import EpSignalError, UsageError
 from . import model
-from .monitor import follow, plain, show_warnings
+from .dial import check_called, place_call
+from .monitor import follow, show_warnings
+from .outputs import plain
 
 FAILURE = 1
 WRONG_CALL = 2
@@ -90,6 +92,32 @@ def monitor(hw: tuple[str, ...], as_json: bool, show_all: bool, **options: Any) 
 
 
 @commands.command()
+@click.argument("hw")
+@click.argument("number")
+@connection_options
+@click.option("--as-sip", is_flag=True, help="NUMBER is a SIP name, such as alice. (--sip says who logs in.)")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, as with monitor.")
+def dial(hw: str, number: str, as_sip: bool, as_json: bool, **options: Any) -> None:
+    """Call NUMBER on behalf of the phone HW, and show what becomes of it.
+
+    For trying out what the PBX does with a number: whether it is reached, where it is diverted to, with which cause it is
+    refused. The call is this command's: the phone itself neither rings nor shows it, there is no audio, whoever answers
+    hears nothing, and it lives only as long as the command runs. Ctrl-C hangs up and waits for the end.
+
+    Exit code: 0 if it was connected, 1 if it was not (with the cause in words), 2 for a wrong command line.
+
+    \b
+    Example:
+      export EPSIGNAL_PASSWORD=...
+      epsignal dial 0090334f1a2b 23 --url pbx.example.com --app phones
+    """
+    check_called(number, as_sip=as_sip)
+    show_warnings()
+    with make_client(**options) as client:
+        place_call(client, hw, number, as_sip=as_sip, as_json=as_json, timeout=options["timeout"])
+
+
+@commands.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def demo(as_json: bool) -> None:
     """Show three calls on a simulated PBX.
@@ -102,6 +130,34 @@ def demo(as_json: bool) -> None:
         raise EpSignalError("the demo needs websockets for its simulated PBX: pip install 'epsignal-sync[cli,simulator]'") from None
     show_warnings()
     run_demo(as_json=as_json)
+
+
+@commands.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option("--port", type=click.IntRange(0, 65535), default=0, show_default=True, help="Port to listen on; 0: any that is free.")
+@click.option("--phone", "phones", multiple=True, metavar="HW,NUMBER,NAME", help="A phone; once for each. Without: Alice, Bob and Carol.")
+@click.option("--app", default="demo", show_default=True, help="Name of the App object to log in to.")
+@click.option("--password", default="demo", show_default=True, help="Its password; it is shown.")
+def simulate(host: str, port: int, phones: tuple[str, ...], app: str, password: str) -> None:
+    """Run a simulated PBX for experiments by hand.
+
+    It shows how to log in, and then each thing that is said: who to whom, which phone, which call, the message; on a
+    terminal cut to its width. Meanwhile it takes commands for what people do at the phones; help shows them all.
+    Ctrl-C or quit ends it.
+
+    From a pipe or a file the commands are a script: between two of them it becomes quiet, wait and pause take longer, the
+    first wrong one ends it, and so does the end. With no input at all (< /dev/null) it runs until Ctrl-C.
+
+    \b
+    Example:
+      epsignal simulate
+      (echo call 22 23; echo answer 23; echo hangup 22) | epsignal simulate
+    """
+    try:
+        from . import simulate as simulation
+    except ImportError:
+        raise EpSignalError("simulate needs websockets for its simulated PBX: pip install 'epsignal-sync[cli,simulator]'") from None
+    simulation.simulate(host=host, port=port, phones=phones, app=app, password=password)
 
 
 @commands.command()

@@ -1,224 +1,27 @@
-"""Following the calls of some phones and showing them: a live table on a terminal, a line an event elsewhere."""
+"""Following the calls of some phones and showing them."""
 
 from __future__ import annotations
 
-import json
 import logging
-import queue
 import sys
-import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from typing import Protocol
 
-from attrs import frozen
-from rich.console import Console, Group
-from rich.live import Live
-from rich.table import Table
-from rich.text import Text
-
-from ..call import Call, Party
 from ..client import Client
-from ..errors import EpSignalError
-from ..events import CallEnded, CallEvent, CallStarted, CallStateChanged, ConnectionLost
-from ..messages import CallState, Cause
+from .outputs import output_for, plain
+from .steps import Steps
 
-REFRESH = 0.25
-"""Seconds between two looks of the live table."""
-ENDED_ROWS = 10
-"""Ended calls that the live table keeps."""
 TITLE = "Calls (Ctrl-C ends this; the calls go on)"
-
-_STYLES = {"alert": "yellow", "connected": "green", "disconnected": "red", "disconnecting": "red", "null": "dim"}
-
-
-@frozen(kw_only=True)
-class Progress:
-    """One step of one call, at the moment when it happened."""
-
-    at: float
-    """Unix seconds."""
-    hw: str
-    call: Call
-    state: str
-    remote: Party
-    incoming: bool | None
-    cause: Cause | None
-
-    @property
-    def seconds(self) -> float:
-        """How long the call has been connected, or has lasted without that."""
-        since = self.call.connected_at or self.call.started_at
-        return max(0.0, self.at - since)
-
-    @property
-    def direction(self) -> str:
-        """Whether the phone was called, in a word."""
-        return {True: "from", False: "to", None: "with"}[self.incoming]
-
-    @property
-    def cause_text(self) -> str:
-        """The Q.850 name of the cause, once the call has failed or ended."""
-        return self.cause.text if self.cause is not None else ""
-
-
-class Output(Protocol):
-    """Something that shows the steps of calls."""
-
-    def show(self, progress: Progress) -> None:
-        """Show a step."""
-
-    def refresh(self) -> None:
-        """Show the time going on."""
 
 
 def follow(
     client: Client, hws: Sequence[str], *, as_json: bool, show_all: bool, timeout: float, until: Callable[[], bool] = lambda: False
 ) -> None:
     """Connect, attach and show calls until Ctrl-C, the loss of the connection, or ``until`` returns True."""
-    steps: queue.SimpleQueue[Progress | EpSignalError] = queue.SimpleQueue()
-
-    @client.on(CallStarted)
-    def started(event: CallStarted) -> None:
-        _put(steps, event, event.state, show_all)
-
-    @client.on(CallStateChanged)
-    def changed(event: CallStateChanged) -> None:
-        if event.state != CallState.NULL:  # its CallEnded follows
-            _put(steps, event, event.state, show_all)
-
-    @client.on(CallEnded)
-    def ended(event: CallEnded) -> None:
-        _put(steps, event, CallState.NULL, show_all)
-
-    @client.on(ConnectionLost)
-    def lost(event: ConnectionLost) -> None:
-        steps.put(event.error)
-
+    steps = Steps(client, lambda call: call.media or show_all)
     client.connect()
     client.attach_many(hws, timeout=timeout)
-    console = Console()
-    redraws = sys.stdout.isatty() and console.is_terminal and not console.is_dumb_terminal
-    if redraws and not as_json:
-        with LiveTable(console) as table:
-            _show(steps, table, until)
-    else:
-        _show(steps, JSONLines() if as_json else Lines(), until)
-
-
-def _put(steps: queue.SimpleQueue[Progress | EpSignalError], event: CallEvent, state: CallState | str, show_all: bool) -> None:
-    call = event.call
-    if not (call.media or show_all):
-        return
-    over = state in (CallState.NULL, CallState.DISCONNECTED, CallState.DISCONNECTING)
-    steps.put(Progress(
-        at=time.time(), hw=event.device.hw, call=call, state=str(state), remote=call.remote, incoming=call.incoming,
-        cause=call.cause if over else None,
-    ))
-
-
-def _show(steps: queue.SimpleQueue[Progress | EpSignalError], output: Output, until: Callable[[], bool]) -> None:
-    while True:
-        finished = until()  # asked first: what happened before it is shown
-        try:
-            step = steps.get(timeout=REFRESH)
-        except queue.Empty:
-            if finished:
-                return
-            output.refresh()
-            continue
-        if isinstance(step, EpSignalError):
-            raise type(step)(str(step))
-        output.show(step)
-
-
-def clock(seconds: float) -> str:
-    """Return a duration as minutes and seconds, with the hours in front if there are any."""
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
-
-
-class Lines:
-    """One tidy line an event, for a pipe or a file."""
-
-    def show(self, progress: Progress) -> None:
-        """Write a line."""
-        at = datetime.fromtimestamp(progress.at).strftime("%H:%M:%S")
-        line = (
-            f"{at}  {plain(progress.hw):<14}  {progress.direction:<4} {plain(str(progress.remote)):<24}  "
-            f"{plain(progress.state):<13}  {clock(progress.seconds):>7}  {plain(progress.cause_text)}"
-        )
-        print(line.rstrip(), flush=True)
-
-    def refresh(self) -> None:
-        """Nothing: a line stands for the moment it was written."""
-
-
-class JSONLines:
-    """One JSON object a line, for another program."""
-
-    def show(self, progress: Progress) -> None:
-        """Write a line."""
-        remote, cause = progress.remote, progress.cause
-        print(json.dumps({
-            "time": datetime.fromtimestamp(progress.at).astimezone().isoformat(timespec="milliseconds"),
-            "device": progress.hw,
-            "call": progress.call.id,
-            "incoming": progress.incoming,
-            "remote": {"num": remote.num, "sip": remote.sip, "name": remote.name},
-            "state": progress.state,
-            "seconds": round(progress.seconds, 3),
-            "cause": None if cause is None else {"num": cause.num, "text": cause.text},
-        }), flush=True)
-
-    def refresh(self) -> None:
-        """Nothing: a line stands for the moment it was written."""
-
-
-class LiveTable:
-    """A table of the calls that are up and the last ones that ended, drawn anew as they change."""
-
-    def __init__(self, console: Console) -> None:
-        self._rows: dict[Call, Progress] = {}
-        self._live = Live(self._draw(), console=console, auto_refresh=False)
-
-    def __enter__(self) -> LiveTable:
-        self._live.start(refresh=True)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._live.stop()
-
-    def show(self, progress: Progress) -> None:
-        """Take a step into the table."""
-        self._rows[progress.call] = progress
-        ended = [call for call, row in self._rows.items() if row.state == CallState.NULL]
-        for call in ended[:-ENDED_ROWS]:
-            del self._rows[call]
-        self.refresh()
-
-    def refresh(self) -> None:
-        """Draw the table anew."""
-        self._live.update(self._draw(), refresh=True)
-
-    def _draw(self) -> Group:
-        table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        # What may become long gives way where the terminal is narrow; the rest of a row stays readable.
-        for heading, gives_way in (("Since", False), ("Phone", False), ("Call", True), ("State", False), ("Time", False), ("Cause", True)):
-            table.add_column(heading, no_wrap=not gives_way)
-        for row in self._rows.values():
-            since = datetime.fromtimestamp(row.call.started_at).strftime("%H:%M:%S")
-            now = row.seconds if row.state == CallState.NULL else max(0.0, row.seconds + time.time() - row.at)
-            cells = (since, row.hw, f"{row.direction} {row.remote}", row.state, clock(now), row.cause_text)
-            style = _STYLES.get(row.state, "")
-            table.add_row(*(Text(plain(cell), style=style, no_wrap=True, overflow="ellipsis") for cell in cells))
-        # No title of the table: it would wrap at the width of the table, which begins empty.
-        return Group(Text(TITLE, style="bold", no_wrap=True, overflow="ellipsis"), table)
-
-
-def plain(text: str) -> str:
-    """Return text from the network without anything that a terminal would obey."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    with output_for(as_json=as_json, title=TITLE) as output:
+        steps.show(output, until)
 
 
 class _Warnings(logging.Handler):

@@ -38,20 +38,24 @@ def environment(variables: Mapping[str, str]) -> dict[str, str]:
 class Running:
     """A running ``epsignal``; killed at the end of the ``with`` block if it is still there.
 
-    ``columns``: on a terminal of that width instead of on pipes.
+    ``columns``: on a terminal of that width instead of on pipes. ``script``: what it reads there from standard input.
     """
 
     def __init__(
-        self, *arguments: str, variables: Mapping[str, str] = NOTHING, columns: int | None = None, start: str = START, stdout: int = PIPE
-    ) -> None:
+        self, *arguments: str, variables: Mapping[str, str] = NOTHING, columns: int | None = None, start: str = START, stdout: int = PIPE,
+        script: bytes | None = None,
+    ) -> None:  # fmt: skip
         self.output = ""
         self._master = -1
         command = [sys.executable, "-c", start, *arguments]
         if columns is None:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=environment(variables), stdin=subprocess.DEVNULL,
+                command, cwd=ROOT, env=environment(variables), stdin=subprocess.DEVNULL if script is None else PIPE,
                 stdout=stdout, stderr=PIPE,
             )  # fmt: skip
+            if self._process.stdin is not None:
+                self._process.stdin.write(script or b"")
+                self._process.stdin.close()
             return
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
