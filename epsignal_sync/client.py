@@ -189,6 +189,7 @@ class Client(EventSource):
             dropped=counters.dropped if counters else 0,
             bypassed=counters.bypassed if counters else 0,
             late=counters.late if counters else 0,
+            lost=counters.lost if counters else 0,
             malformed=counters.malformed if counters else 0,
             unrouted=self._intake.unrouted,
             late_replies=self._intake.late_replies,

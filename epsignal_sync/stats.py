@@ -25,6 +25,8 @@ class Stats:
     """Signaling messages that went on without asking the interceptors, since one still held the device up; in forwarded, too."""
     late: int
     """Signaling messages that went on as they came, since no interceptor had answered in time."""
+    lost: int
+    """Messages that waited when the connection ended: held for an interceptor, or of the app and not yet put on their way."""
     malformed: int
     """Messages that were no JSON object with a message type, and binary ones: ignored."""
     unrouted: int

@@ -361,3 +361,15 @@ def test_memory_stays_flat_over_many_calls() -> None:
     finally:
         tracemalloc.stop()
         machine.link.abandon()
+
+
+def test_disc_that_can_not_be_answered_any_more() -> None:
+    machine = AnyOrder()
+    try:
+        call = machine.device.dial("1")
+        machine.put_on_the_way()
+        machine.link.inbox.end(eps.ClosedError("the client was closed"))
+        machine.deliver(machine.received({"call": call.id, "to": True, "sig": {"type": "disc"}}, "own"))
+        assert call.state == "disconnected" and not call.ended
+    finally:
+        machine.link.abandon()

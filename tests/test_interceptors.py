@@ -711,3 +711,45 @@ def test_refusing_what_is_no_setup(peer: Peer, peer_client: eps.Client) -> None:
     device.intercept(Alert, lambda event: eps.refuse())
     message = peer.signaling(3, {"type": "alert"})
     assert exchange(peer, message) == message
+
+
+def test_setup_that_is_dropped_and_sent_on_later(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    setups: list[eps.SignalEvent[Setup]] = []
+
+    def keep(event: eps.SignalEvent[Setup]) -> eps.Drop:
+        setups.append(event)
+        return eps.DROP
+
+    device.intercept(Setup, keep)
+    peer.send(peer.signaling(3, {"type": "setup", "dsp": "x"}, to=True))
+    expect_nothing_more(peer)
+    device.send(setups[0].signal, call=3, to_device=True)
+    assert peer.receive()["sig"] == {"type": "setup", "dsp": "x"}
+    for message in (peer.signaling(3, {"type": "alert"}), peer.signaling(3, {"type": "info"}, to=True)):
+        assert exchange(peer, message) == message
+
+
+def test_rel_that_is_not_sent_does_not_hold_up_later_ones(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    device.intercept(Setup, lambda event: eps.DROP)
+    peer.send(peer.signaling(3, {"type": "setup"}, to=True))
+    expect_nothing_more(peer)
+    for _ in range(40):  # more than may be unsent at a time, and nothing of it is written
+        device.send(Rel(dsp="x" * 100_000), call=3, to_device=True, timeout=PATIENCE)
+    expect_nothing_more(peer)
+
+
+def test_what_waits_when_the_connection_ends_is_counted(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    with Hang() as hang:
+        device.intercept(Setup, hang, deadline=2)
+        peer.send(peer.signaling(3, {"type": "setup"}))
+        peer.send(peer.signaling(3, {"type": "info"}))
+        assert hang.entered.wait(PATIENCE)
+        other_way = peer.signaling(4, {"type": "alert"}, to=True)
+        assert exchange(peer, other_way) == other_way
+        peer.drop()
+        with pytest.raises(eps.ConnectionLostError):
+            peer_client.run_forever()
+    assert peer_client.stats.lost == 2

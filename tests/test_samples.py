@@ -17,6 +17,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from epsignal_sync import Party
+from epsignal_sync.messages import Cause
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from .conftest import HW1, HW2, wait_until
@@ -122,9 +124,9 @@ def test_watch_phone_called_wrongly() -> None:
 
 
 @contextlib.contextmanager
-def running(pbx: SimulatedPBX, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+def running(pbx: SimulatedPBX, *arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
     """Run a sample at the PBX; gives it when its phone is attached, and kills it if it is still there at the end."""
-    process = start(*arguments, EPSIGNAL_PASSWORD="pwd")
+    process = start(*arguments, EPSIGNAL_PASSWORD="pwd", **variables)
     try:
         pbx.wait_for(lambda log: log.texts("to-app", mt="Attached"), timeout=PATIENCE)
         yield process
@@ -211,7 +213,7 @@ def test_all_called_wrongly(
 
 @pytest.mark.parametrize(
     ("number", "refused"),
-    [("23", True), ("R23", True), ("234", False), ("2", False), ("0900", True), ("RN09001", True), ("090", False), ("", False), (None, False)],
+    [("23", True), ("R23", True), ("234", False), ("2", False), ("0900", True), ("RN09001", True), ("090", False), (None, False)],
 )
 def test_what_is_on_a_list(number: str | None, refused: bool) -> None:
     blocked = runpy.run_path(BLOCK_CALLERS)["BlockList"](["23", "0900*"])
@@ -287,11 +289,28 @@ def rows(path: pathlib.Path) -> list[sqlite3.Row]:
         return connection.execute("SELECT * FROM calls ORDER BY id").fetchall()
 
 
+@pytest.mark.parametrize(
+    ("number", "written"), [(17, 17), (128, None), (10**30, None), ("17", None), (None, None), ([17], None), (16.5, None)]
+)
+def test_row_of_what_sqlite_would_not_take(number: object, written: int | None) -> None:
+    """A name with half a UTF-16 pair, and what is no cause value."""
+    row_of = runpy.run_path(CALL_LOG)["row_of"]
+    party = Party("23", None, "half \ud83d")
+    call = types.SimpleNamespace(
+        device=types.SimpleNamespace(hw=HW1), incoming=None, remote=party, local=Party(), dialed="", diverted_from=party, diverted_to=None,
+        started_at=0.5, connected_at=None, ended_at=1.0, cause=Cause(num=number), ended_by=None, answered_elsewhere=False,
+        conference_id=None,
+    )  # fmt: skip
+    row = row_of(call)
+    assert (row["cause"], row["remote_name"], row["diverted_from"]) == (written, "half ?", "half ? (23)")
+    assert (row["direction"], row["dialed"], row["started_at"]) == (None, None, "1970-01-01T00:00:00.500+00:00")
+
+
 def test_call_log_at_a_pbx(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path) -> None:
     alice = phones[0]
     path = tmp_path / "calls.sqlite"
-    mallory = pbx.add_phone(HW3, number="66", sip="mallory", name="half \ud83d'")
-    with running(pbx, CALL_LOG, pbx.url, "phones", str(path), HW1) as process:
+    mallory = pbx.add_phone(HW3, number="66", sip="mallory", name="Mal'); lory")
+    with running(pbx, CALL_LOG, pbx.url, "phones", str(path), HW1, TZ="Asia/Kolkata") as process:
         alice.unregister()  # which ends its calls without media
         alice.register()
         call_and_hang_up(pbx, phones)
@@ -310,7 +329,7 @@ def test_call_log_at_a_pbx(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.
     times = [datetime.fromisoformat(answered[name]) for name in ("started_at", "connected_at", "ended_at")]
     assert all(time.utcoffset() == timedelta(0) for time in times)
     assert (unknown["cause"], unknown["connected_at"], unknown["ended_by"]) == (1, None, "pbx")
-    assert (incoming["direction"], incoming["remote_number"], incoming["remote_name"]) == ("in", "66", "half ?'")
+    assert (incoming["direction"], incoming["remote_number"], incoming["remote_name"]) == ("in", "66", "Mal'); lory")
     assert [row["answered_elsewhere"] for row in rows(path)] == [0, 0, 0]
 
 

@@ -223,8 +223,7 @@ class CallTable:
         return Change(record, started, moves)
 
     def _end(self, record: CallRecord, message: _Message) -> tuple[Move, ...]:
-        if self.live.get(record.id) is record:
-            del self.live[record.id]
+        self.live.pop(record.id, None)
         before, record.state = record.state, CallState.NULL
         record.ended_at = message.now
         if not record.own:

@@ -45,6 +45,12 @@ class OneSidedCalls:
         entry.unheard = to_device
         entry.until.setdefault(to_device, None)
 
+    def hear(self, src: str, call: int, to_device: bool) -> None:
+        """The application has sent the setup that it dropped to the side that never got it: both sides know the call now."""
+        entry = self._calls.get((src, call))
+        if entry is not None and entry.unheard is to_device:
+            del self._calls[src, call]
+
     def release(self, src: str, call: int, to_device: bool, number: int, now: float) -> None:
         """One side was told that the call is over: by the application with a rel, or by itself with a rel that was dropped.
 

@@ -88,5 +88,6 @@ class Counters:
     dropped: int = 0
     bypassed: int = 0
     late: int = 0
+    lost: int = 0
     malformed: int = 0
     delivery_failures: int = 0

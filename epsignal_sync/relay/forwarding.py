@@ -56,6 +56,7 @@ class Forwarding:
         self._address = address
         self._reader = FrameReader(max_message_size)
         self._masking_keys = masking_keys()
+        self._unsent = 0
         self._interception = Interception(self._forward, self._send_signaling, self.counters)
 
     def receive(self, data: bytes, now: float) -> list[Delivery]:
@@ -112,6 +113,11 @@ class Forwarding:
             self.counters.forwarded += not entry.own and not self.closing
             self.last_message = now
             self.send(OPCODE_TEXT, entry.text, entry.own)
+
+    def take_unsent(self) -> int:
+        """Return what the application is charged for and what never comes to be written."""
+        unsent, self._unsent = self._unsent, 0
+        return unsent
 
     def expire(self, now: float, batch: list[Delivery]) -> None:
         """Let go what has waited long enough for the application."""
@@ -191,7 +197,7 @@ class Forwarding:
         if self._interception.app_sends(sent, now):
             self.send(OPCODE_TEXT, sent.text, own)
         else:
-            self.outbox.append(b"", own)  # relieves the application of it with the next write
+            self._unsent += own
         batch.append(sent)
 
     def _forward(self, text: bytes) -> bool:

@@ -75,14 +75,21 @@ class Interception:
 
     def abandon(self, batch: list[Delivery]) -> None:
         """Give up everything that is held: the connection is gone."""
-        batch.extend(held.item for held in self._lanes.flush())
+        held = self._lanes.flush()
+        self._counters.lost += len(held)
+        batch.extend(one.item for one in held)
 
     def app_sends(self, sent: Sent, now: float) -> bool:
         """Take note of what the application sends; returns whether it may go."""
         sig = sent.data.get("sig")
-        if not isinstance(sig, dict) or sig.get("type") != "rel" or OWN_CALL_IDS.issued(sent.call):
-            return True
+        kind = sig.get("type") if isinstance(sig, dict) else None
         src, call, number = sent.attachment.src, sent.call, self._counters.received
+        if kind not in ("setup", "rel") or OWN_CALL_IDS.issued(call):
+            return True
+        if kind == "setup":
+            # Spec: an application may drop a setup, take its time, and then send it on itself.
+            self._one_sided.hear(src, call, sent.to_device)
+            return True
         for to_device in (True, False):
             waiting = (item for item in self._lanes.waiting((src, to_device)) if _belongs(item, call))
             if _is(next(waiting, None), "setup", call):

@@ -22,7 +22,7 @@ from .deliveries import Delivery, LinkDown
 from .endpoint import Endpoint, TLSSettings
 from .forwarding import Forwarding
 from .frames import OPCODE_PING
-from .inbox import Answer, Inbox
+from .inbox import Answer, Inbox, Outgoing
 from .opening import open_websocket
 from .transport import Transport
 from .wakeup import Wakeup
@@ -118,6 +118,7 @@ class Link:
             error = ClosedError("the client was closed")  # whatever happened on the way there
         self._wakeup.close()
         self.inbox.end(error)
+        self.counters.lost += sum(isinstance(entry, Outgoing) for entry in self.inbox.take())
         self._deliver([LinkDown(error)], time.monotonic())
 
     def _serve(self, transport: Transport, rest: bytes) -> EpSignalError:
@@ -192,6 +193,9 @@ class Link:
             self._last_progress = now  # nothing waits: whatever comes now has its full time
         for entry in self.inbox.take():
             self._forwarding.take_entry(entry, now, batch)
+        unsent = self._forwarding.take_unsent()
+        if unsent:
+            self.inbox.relieve(unsent)
 
     def _deliver(self, batch: list[Delivery], now: float) -> None:
         try:

@@ -16,7 +16,7 @@ from epsignal_sync.errors import EpSignalError, ReplyTimeout, UsageError
 from epsignal_sync.messages import Setup, UserInfo
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
-from ..conftest import HW1, HW2
+from ..conftest import HW1, HW2, wait_until
 from .running import START, Running, failure
 
 Phones = tuple[SimulatedPhone, SimulatedPhone]
@@ -211,7 +211,8 @@ def test_what_an_app_changes_is_a_line_of_its_own(pbx: SimulatedPBX, phones: Pho
     log = SignalLog(pbx, people.label, lines.append, lambda error: None)
     try:
         call = phones[0].call("23")
-        phones[1].wait("alert")
+        call.wait("alert")
+        wait_until(lambda: call.id in phone.calls)  # a message goes on before the client takes note of it
         phone.calls[call.id].send(UserInfo(), to_device=True)
         pbx.wait_for(lambda log: log.last("to-phone", HW1, type="user_info"))
         log.settle()

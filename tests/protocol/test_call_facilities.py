@@ -169,7 +169,7 @@ def test_two_moves_in_one_message() -> None:
 
 
 @pytest.mark.parametrize(
-    "fty", [None, 5, "cp_park", {"type": "cp_park"}, [None, 5, "x", [], {}, {"type": []}, {"type": None}, {"type": {}}]]
+    "fty", [None, 5, "cp_park", {"type": "cp_park"}, [None, 5, "x", [], {}, {"type": [1]}, {"type": None}, {"type": {"a": 1}}]]
 )
 def test_facilities_of_wrong_types(fty: object) -> None:
     steps = Steps((TO, "setup"), (FROM, "conn"))

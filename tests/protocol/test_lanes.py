@@ -274,6 +274,18 @@ def test_busy_devices_leave_their_turn_to_those_that_wait() -> None:
     check_empty(lanes)
 
 
+def test_device_that_leaves_its_turn_is_not_bypassed() -> None:
+    """All other runs overrun, but there is one that others may have."""
+    lanes = Lanes()
+    for device in DEVICES[1:]:
+        overrun(lanes, device)
+    head = ask(lanes, (DEVICES[0], True), 9.0, 2.0)
+    behind, _ = put(lanes, (DEVICES[0], True), 9.0, 2.0)
+    other, _ = put(lanes, ("a", True), 9.0, 2.0)
+    assert lanes.end_run(head, None, 3.0) == [head] and asked(lanes) == [other]
+    assert lanes.end_run(other, None, 4.0) == [other] and asked(lanes) == [behind]
+
+
 def test_late_end_of_a_run_makes_room_for_another_device() -> None:
     lanes = Lanes()
     hanging = overrun(lanes, DEVICES[0])

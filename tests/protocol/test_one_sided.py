@@ -344,3 +344,13 @@ def test_held_messages_are_decided_as_on_arrival(steps: list[Step], data: st.Dat
     for direction, lane in lanes.items():
         while lane:
             let_go(direction)
+
+
+def test_setup_that_the_application_sends_on_later() -> None:
+    calls = OneSidedCalls()
+    calls.drop_setup("a", 3, True, 1)
+    calls.hear("a", 3, False)
+    calls.hear("a", 4, True)
+    assert calls.takes("a", 3, True, "info", 2, 0)
+    calls.hear("a", 3, True)
+    assert not calls.takes("a", 3, True, "info", 3, 0) and not calls

@@ -764,7 +764,7 @@ def test_abandoned_messages_are_told_and_go_nowhere() -> None:
     path.refuse(held)
     path.expire(9)
     path.interception.abandon(path.told)
-    assert len(path.told) == 3 and path.wire == [] and path.counters == Counters(received=3)
+    assert len(path.told) == 3 and path.wire == [] and path.counters == Counters(received=3, lost=3)
 
 
 # ------------------------------------------------------------ everything together
