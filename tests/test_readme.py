@@ -17,7 +17,7 @@ from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from .conftest import HW1, PATIENCE
 from .peer import Peer
-from .test_samples import STEPS, assert_shown, call_and_hang_up, finish, start
+from .test_samples import STEPS, assert_shown, call_and_hang_up, finish, start, wait_until_it_prints
 
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -53,6 +53,7 @@ def test_program_runs(pbx: SimulatedPBX, phones: tuple[SimulatedPhone, Simulated
     process = start("-c", first_program(repr(pbx.url), '"phones"', '"pwd"', repr(HW1)))
     assert process.stdout is not None
     try:
+        wait_until_it_prints(process, pbx, phones)
         call_and_hang_up(pbx, phones)
         assert_shown([process.stdout.readline().rstrip() for _ in STEPS])
     finally:
