@@ -1,6 +1,6 @@
 """Sit in the signaling path of an innovaphone phone: a synchronous, threaded client for the EpSignal API."""
 
-from .call import Call, Party
+from .call import Call, HistoryEntry, Party
 from .client import Client
 from .connecting import connect
 from .device import Device
@@ -44,7 +44,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DROP", "AttachError", "Call", "CallEnded", "CallEndedError", "CallError", "CallStarted", "CallState", "CallStateChanged",
     "CallbackFailed", "Client", "ClosedError", "ConnectError", "ConnectTimeout", "ConnectionLost", "ConnectionLostError",
-    "DetachedError", "Device", "Drop", "EpSignalError", "Event", "FacilityEvent", "Interceptor", "InterceptorLate", "LoginError",
-    "ManualDispatcher", "MessageEvent", "Party", "ReceivedEvent", "ReplyTimeout", "SignalEvent", "Stats", "Subscription", "Unrouted",
-    "UsageError", "block_callers", "connect", "refuse", "rename_caller", "rewrite_called",
+    "DetachedError", "Device", "Drop", "EpSignalError", "Event", "FacilityEvent", "HistoryEntry", "Interceptor", "InterceptorLate",
+    "LoginError", "ManualDispatcher", "MessageEvent", "Party", "ReceivedEvent", "ReplyTimeout", "SignalEvent", "Stats",
+    "Subscription", "Unrouted", "UsageError", "block_callers", "connect", "refuse", "rename_caller", "rewrite_called",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .call import Call
 from .deadline import Deadline
-from .errors import DetachedError, UsageError
+from .errors import DetachedError, ReplyTimeout, UsageError
 from .messages import AttachResult, Channels, Facility, Setup, Signal
 from .own_setup import own_setup
 from .protocol.calls import CallRecord, CallTable
@@ -20,6 +20,9 @@ from .replies import Reply
 
 if TYPE_CHECKING:
     from .client import Client
+
+ATTACHED_SOON = 1.0
+"""Seconds for which a new call waits for the first Attached, which follows the AttachResult of a registered device."""
 
 
 class Device(EventSource):
@@ -37,6 +40,7 @@ class Device(EventSource):
         self._table = CallTable()
         self._result: AttachResult | None = None
         self._attached = False
+        self._was_attached = False
         self._waiting_attached: list[Reply] = []
         self._given_up = False
         """Whether an attach() has ended without the answer."""
@@ -124,8 +128,8 @@ class Device(EventSource):
         is "setup", and CallStarted comes when the setup is on its way; the call lives as long as this connection. A ``disc``
         that comes is answered by the library. Returns when the setup is queued; waits at most ``timeout`` seconds (None:
         for ever) while more than 1 MiB of the app's own waits to be sent. Raises UsageError, DetachedError where the
-        device is not attached, ReplyTimeout, ConnectionLostError, ClosedError; there is no call then. Any thread,
-        callbacks included.
+        device is not attached (after a wait of at most 1 s, where it never was), ReplyTimeout, ConnectionLostError,
+        ClosedError; there is no call then. Any thread, callbacks included.
         """
         setup = own_setup("dial()", False, number=number, sip=sip, channels=channels, media=media, facilities=facilities)
         return self._start_call("dial()", setup, False, timeout)
@@ -154,25 +158,39 @@ class Device(EventSource):
 
     def _start_call(self, verb: str, setup: Setup, to_device: bool, timeout: float | None) -> Call:
         client = self._client
-        if not self._attached:
-            if client._link is not None:
-                client._link.inbox.check()  # a client that has ended says so
-            raise DetachedError(f"{verb} sent nothing: {self.hw} is not attached now; use wait_attached()")
-        number = OWN_CALL_IDS.issue()
+        deadline = Deadline(timeout)
+        self._check_attached(verb, deadline)
+        try:
+            number = OWN_CALL_IDS.issue()
+        except OverflowError as error:
+            raise UsageError(f"{verb} sent nothing: {error}") from None
         record = self._table.begin_own(number, to_device, encode(setup), time.time())
         call = self._view(record)
         try:
-            client._send_signaling(self, setup, number, to_device, timeout)
+            client._send_signaling(self, setup, number, to_device, deadline.remaining())
         except BaseException:
             self._table.forget_own(record)
             raise
         return call
+
+    def _check_attached(self, verb: str, deadline: Deadline) -> None:
+        """Raise DetachedError where the device is not attached. Attached comes just behind the AttachResult: that is waited for."""
+        if not self._attached and not self._was_attached:
+            try:
+                self.wait_attached(timeout=deadline.remaining(ATTACHED_SOON))
+            except ReplyTimeout:
+                pass
+        if not self._attached:
+            if self._client._link is not None:
+                self._client._link.inbox.check()  # a client that has ended says so
+            raise DetachedError(f"{verb} sent nothing: {self.hw} is not attached now; {self._advice}, and use wait_attached()")
 
     # ------------------------------------------------------------ for the client, on the link thread
 
     def _set_attached(self, attached: bool) -> None:
         with self._registry.lock:
             self._attached = attached
+            self._was_attached = self._was_attached or attached
             waiting = self._waiting_attached if attached else []
             if attached:
                 self._waiting_attached = []

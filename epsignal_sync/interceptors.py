@@ -10,6 +10,7 @@ import itertools
 import logging
 import queue
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -124,7 +125,8 @@ class Interceptors:
         client, data = self._client, received.data
         assert received.attachment is not None  # only what belongs to a device is held
         device = client._intake.device_of(received.attachment)
-        record = device._table.prepare(data.get("call"), data.get("to") is True, data.get("sig"), received.received_at)
+        to_device, now = data.get("to") is True, time.monotonic()
+        record = device._table.prepare(data.get("call"), to_device, data.get("sig"), received.received_at, now)
         call = None if record is None else device._view(record)
         scopes = (client, device) if call is None else (client, device, call)
         interceptors = sorted((one for scope in scopes for one in scope._interceptors), key=lambda one: one.serial)

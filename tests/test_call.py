@@ -16,7 +16,7 @@ from epsignal_sync.messages import EP, Alert, Channels, Conn, DialogInfoSubscrib
 from epsignal_sync.protocol import calls, one_sided
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
-from .conftest import HW1, HW2, wait_until
+from .conftest import HW1, HW2, PATIENCE, wait_until
 from .peer import Peer, frame
 
 
@@ -746,3 +746,29 @@ def test_own_call_that_the_other_side_ends(pbx: SimulatedPBX, client: eps.Client
     call.wait_ended(timeout=20)
     assert call.cause is not None and call.cause.num == {"busy": 17, "unknown": 1, "hangup": 21}[kind]
     assert call.ended_by == ("device" if kind == "hangup" else "pbx") and not device.media_calls
+
+
+@pytest.mark.parametrize("attached", [True, False], ids=["attached a little later", "never attached"])
+def test_dial_right_after_attach(peer: Peer, peer_client: eps.Client, attached: bool) -> None:
+    """Attached comes behind the AttachResult, which is what attach() waits for."""
+    dialing = threading.Event()
+
+    def answer() -> None:
+        src = peer.receive()["src"]
+        peer.send({"mt": "AttachResult", "api": "EpSignal", "src": src})
+        assert dialing.wait(PATIENCE)
+        if attached:
+            peer.send({"mt": "Attached", "api": "EpSignal", "src": src})
+
+    server = threading.Thread(target=answer)
+    server.start()
+    device = peer_client.attach(HW1)
+    dialing.set()
+    if attached:
+        assert device.dial("23", timeout=PATIENCE).state == "setup"
+        assert peer.receive()["sig"]["type"] == "setup"
+    else:
+        with pytest.raises(eps.DetachedError, match="is not attached now"):
+            device.dial("23")
+        assert not device.calls and peer_client.stats.sent == 3
+    server.join(PATIENCE)
