@@ -33,7 +33,7 @@ from .events import (
     SignalEvent,
     Unrouted,
 )
-from .interceptors import DROP, Drop, refuse
+from .interceptors import DROP, Drop, Verdict, refuse
 from .messages import CallState
 from .ready_made import block_callers, rename_caller, rewrite_called
 from .registry import Interceptor, Subscription
@@ -46,5 +46,5 @@ __all__ = [
     "CallbackFailed", "Client", "ClosedError", "ConnectError", "ConnectTimeout", "ConnectionLost", "ConnectionLostError",
     "DetachedError", "Device", "Drop", "EpSignalError", "Event", "FacilityEvent", "HistoryEntry", "Interceptor", "InterceptorLate",
     "LoginError", "ManualDispatcher", "MessageEvent", "Party", "ReceivedEvent", "ReplyTimeout", "SignalEvent", "Stats",
-    "Subscription", "Unrouted", "UsageError", "block_callers", "connect", "refuse", "rename_caller", "rewrite_called",
+    "Subscription", "Unrouted", "UsageError", "Verdict", "block_callers", "connect", "refuse", "rename_caller", "rewrite_called",
 ]  # fmt: skip

@@ -190,6 +190,7 @@ class Call(EventSource):
         """
         if type(cause) is not int or not 1 <= cause <= 127:
             raise UsageError(f"hangup() takes a Q.850 cause value from 1 to 127, not {cause!r:.80}")
+        self._check_queued("hangup()")
         deadline, rel = Deadline(timeout), Rel(cau=Cause(num=cause))
         sides = (self._far_end,) if self.own else (False, True)
         released = [self._release(to_device, rel, deadline) for to_device in sides]
@@ -206,6 +207,7 @@ class Call(EventSource):
         callbacks included.
         """
         side = self._check_sending(signal, to_device)
+        self._check_queued("send()")
         if isinstance(signal, Rel):
             if not self._release(side, signal, Deadline(timeout)):
                 raise self._error("send() sent nothing")
@@ -258,6 +260,11 @@ class Call(EventSource):
         if isinstance(signal, Setup):
             raise UsageError(f"{self._name} has had its setup: start another call with device.dial() or device.ring()")
         return self._far_end
+
+    def _check_queued(self, verb: str) -> None:
+        """Raise UsageError where another thread is still about to send the setup: a rel must not overtake it."""
+        if self.own and not self._record.queued and not self.ended:
+            raise UsageError(f"{verb} sent nothing: the setup of {self._name} is not queued yet, wait until dial() or ring() has returned")
 
     def _release(self, to_device: bool, rel: Rel, deadline: Deadline) -> bool:
         """Send a rel to one side, if it has not had one; returns whether it has it from here."""

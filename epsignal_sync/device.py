@@ -109,6 +109,8 @@ class Device(EventSource):
             raise UsageError(f"send() takes a signaling message, such as Rel(), not {type(signal).__name__}")
         if type(number) is not int:
             raise UsageError(f"send() takes a Call or its id as call, not {type(call).__name__}")
+        if not isinstance(to_device, bool):
+            raise UsageError(f"send() takes to_device=True (to the device) or False (to the PBX), not {to_device!r:.80}")
         self._client._send_signaling(self, signal, number, to_device, timeout)
 
     def dial(
@@ -171,6 +173,7 @@ class Device(EventSource):
         except BaseException:
             self._table.forget_own(record)
             raise
+        record.queued = True
         return call
 
     def _check_attached(self, verb: str, deadline: Deadline) -> None:

@@ -164,12 +164,21 @@ class CallbackThread:
                 except IndexError:  # close() was quicker
                     break
                 count += 1
-                job()
+                self._run_job(job)
                 if self._notes and self._dispatcher is None:
                     self._write_notes()
         finally:
             self._running = False
         return count
+
+    @staticmethod
+    def _run_job(job: Job) -> None:
+        try:
+            job()
+        except BaseException as error:  # a job isolates its callbacks itself; whatever comes through must not end them all
+            if _is_interrupt(error):
+                raise
+            log_safely(logging.ERROR, "something around a callback failed; the next callback runs", error)
 
     def _write_notes(self) -> None:
         while self._notes:
@@ -199,5 +208,11 @@ def log_safely(level: int, text: str, error: BaseException | None = None) -> Non
     """Write to the log of the library. A handler of the application that raises must end no thread of ours."""
     try:
         logger.log(level, "%s", text, exc_info=error)
-    except Exception:  # and there is nowhere left to say so
-        pass
+    except BaseException as raised:  # and there is nowhere left to say so
+        if _is_interrupt(raised):
+            raise
+
+
+def _is_interrupt(error: BaseException) -> bool:
+    """Whether it is Ctrl-C, in a program that runs its callbacks itself."""
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()

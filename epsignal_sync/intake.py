@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -91,7 +92,7 @@ class Intake:
             self.connected = True
             self.up.settle()
         else:
-            self._take_end(item)
+            self._take_end(item, now)
 
     # ------------------------------------------------------------ messages
 
@@ -236,7 +237,7 @@ class Intake:
                 self._postbox.put_note(logging.WARNING, text)
         return None
 
-    def _take_end(self, down: LinkDown) -> None:
+    def _take_end(self, down: LinkDown, now: float) -> None:
         was_up, self.connected = self.connected, False
         error = self.error = down.error
         for device in list(self._by_src.values()):
@@ -247,3 +248,6 @@ class Intake:
         if was_up and not isinstance(error, ClosedError):
             self._postbox.put_note(logging.WARNING, str(error))
             self._postbox.put_event(ConnectionLost(client=self._client, error=error))
+        for device in list(self._by_src.values()):
+            for change in device._table.end_own(time.time(), now):
+                self._take_change(device, change, self._wanted(device, change))

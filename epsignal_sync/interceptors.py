@@ -6,6 +6,7 @@ phone's signaling: whatever an interceptor does, the link thread lets the messag
 
 from __future__ import annotations
 
+import functools
 import itertools
 import logging
 import queue
@@ -21,7 +22,6 @@ from .call import Call
 from .deadline import Deadline
 from .delivery import events_for, report_failure
 from .device import Device
-from .dispatcher import log_safely
 from .errors import EpSignalError, UsageError
 from .events import InterceptorLate, ReceivedEvent
 from .messages import Cause, Facility, Rel, Setup, Signal, Signaling, UnknownFacility, UnknownSignal
@@ -95,9 +95,11 @@ class Interceptors:
     # ------------------------------------------------------------ registration, any thread
 
     def check(self, source: EventSource) -> None:
-        """Raise UsageError where nothing can be intercepted; see that a worker is there where there may be questions soon."""
+        """Raise UsageError or CallEndedError where nothing can be intercepted; see that a worker is there for the questions."""
         if isinstance(source, Call) and OWN_CALL_IDS.issued(source.id):
             raise UsageError(f"{source!r} was started by the app: what comes in it is not forwarded, so nothing can be intercepted")
+        if isinstance(source, Call) and source.ended:
+            raise source._error("nothing is intercepted")
         device = source.device if isinstance(source, Call) else source
         if isinstance(device, Device) and not device._attachment.forward:
             raise UsageError(f"{device.hw} is attached with forward=False: the app forwards each message itself, or does not")
@@ -106,16 +108,18 @@ class Interceptors:
 
     def publish(self, source: EventSource) -> None:
         """Tell the link thread what it has to ask about from now on; with the registry's lock held."""
-        rules = tuple(_rule(one, source.id if isinstance(source, Call) else None) for one in source._interceptors)
-        if isinstance(source, (Call, Device)):
-            attachment = (source.device if isinstance(source, Call) else source)._attachment
-            scopes = attachment.rules_by_scope
-            scopes[source] = rules
-            if not rules:
-                del scopes[source]
-            attachment.rules = tuple(itertools.chain.from_iterable(scopes.values()))
-        else:
-            self._client._session.rules = rules
+        registry = source._registry
+        published = -1
+        while published != registry.changes:
+            # Garbage collection may run a finalizer that cancels in the middle of this: then what it did counts, too.
+            published = registry.changes
+            if isinstance(source, (Call, Device)):
+                attachment = (source.device if isinstance(source, Call) else source)._attachment
+                scopes = {scope: _rules(scope) for scope in (*attachment.scopes, source)}
+                attachment.scopes = tuple(scope for scope, rules in scopes.items() if rules)
+                attachment.rules = tuple(itertools.chain.from_iterable(scopes.values()))
+            else:
+                self._client._session.rules = _rules(source)
 
     # ------------------------------------------------------------ link thread
 
@@ -144,7 +148,7 @@ class Interceptors:
             call=question.call,
             callback=None if asked is None else asked.callback,
             event=question.event,
-            deadline=max((one.deadline for one in question.interceptors), default=0.0),
+            deadline=held.seconds,
         )
 
     # ------------------------------------------------------------ the workers
@@ -158,7 +162,8 @@ class Interceptors:
         for _ in workers:
             self._questions.put(None)
         for worker in idle:
-            worker.join(deadline.remaining())
+            if worker.ident is not None:  # one that is just being started finds its end in the queue
+                worker.join(deadline.remaining())
 
     def start_worker(self) -> None:
         """See that a worker is free, so that the link thread never has to start one. Does not block; any thread."""
@@ -186,16 +191,19 @@ class Interceptors:
                 answer, failure = Answer(question.held), error
             self._put_answer(answer)
             if failure is not None:
-                self._report(question, failure)  # after the answer: a log may be slow
+                self._report(question, failure)
             with self._workers_lock:
                 self._busy.discard(this)
             del question, answer, failure  # nothing of it is kept while waiting for the next
 
     def _report(self, question: _Question, error: BaseException) -> None:
-        if question.asked is None:
-            log_safely(logging.ERROR, "a message could not be shown to the interceptors; it goes on as it came: please report it", error)
+        """Have the failure logged and told on the callback thread: a log that blocks must not hold up a worker."""
+        client, asked = self._client, question.asked
+        if asked is None:
+            text = f"a message could not be shown to the interceptors ({type(error).__name__}); it goes on as it came: please report it"
+            client._callbacks.put_note(logging.ERROR, text)
         else:
-            report_failure(self._client, question.asked, question.event, error)
+            client._callbacks.put([functools.partial(report_failure, client, asked, question.event, error)])
 
     def _put_answer(self, answer: Answer) -> None:
         link = self._client._link
@@ -266,6 +274,14 @@ def _checked(verdict: Any, message: Signaling) -> Verdict:
     raise UsageError(
         f"an interceptor returns None, DROP, a signal or a list of signals, not {type(verdict).__name__}: the message went on as it came"
     )
+
+
+def _rules(source: EventSource) -> tuple[Rule, ...]:
+    """Return what the interceptors of a scope want; nothing any more where it is a call that is over."""
+    call = source if isinstance(source, Call) else None
+    if call is not None and call.ended:
+        return ()
+    return tuple(_rule(one, None if call is None else call.id) for one in source._interceptors if one.active)
 
 
 def _rule(interceptor: Interceptor, call: int | None) -> Rule:

@@ -27,12 +27,13 @@ F = TypeVar("F", bound=Facility)
 M = TypeVar("M", bound=Message)
 E = TypeVar("E", bound=Event)
 C = TypeVar("C", bound=Callable[..., object])
+U = TypeVar("U", bound="Subscription")
 
 
 class Subscription:
     """A registered callback, until :meth:`cancel`. As a context manager it cancels itself at the end."""
 
-    __slots__ = ("_source", "active", "callback", "kind", "serial")
+    __slots__ = ("_name", "_source", "active", "callback", "kind", "serial")
 
     def __init__(self, source: EventSource, kind: type, callback: Callable[[Any], object], serial: int) -> None:
         self._source = source
@@ -43,25 +44,27 @@ class Subscription:
         self.serial = serial
         self.active = True
         """False after :meth:`cancel`."""
+        # Now, in the thread of who registers: repr() of the callback would run the application's code wherever this is logged.
+        name = getattr(callback, "__qualname__", None)
+        self._name = name if isinstance(name, str) else type(callback).__qualname__
 
     def cancel(self) -> None:
         """Stop calling back; called on the callback thread, the callback does not run again. Idempotent, any thread, does not block."""
         self.active = False
         self._source._remove(self)
 
-    def __enter__(self) -> Subscription:
+    def __enter__(self: U) -> U:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.cancel()
 
     def __repr__(self) -> str:
-        name = getattr(self.callback, "__qualname__", repr(self.callback))
-        return f"Subscription({self.kind.__name__}, {name}{'' if self.active else ', cancelled'})"
+        return f"{type(self).__name__}({self.kind.__name__}, {self._name}{'' if self.active else ', cancelled'})"
 
 
 class Interceptor(Subscription):
-    """A registered interceptor, until :meth:`cancel`: a message that is held for it then goes on without it."""
+    """A registered interceptor, until :meth:`cancel`: it is not asked any more after that, though it may still answer if it runs."""
 
     __slots__ = ("deadline", "to_device")
 
@@ -94,6 +97,8 @@ class Registry:
         # Re-entrant: garbage collection may run a finalizer of the application, which cancels, in the middle of on().
         self.lock = threading.RLock()
         self.serials = itertools.count()
+        self.changes = 0
+        """How often the interceptors of some scope have changed."""
 
 
 class EventSource:
@@ -208,7 +213,8 @@ class EventSource:
         interceptor has returned, the device's messages go on without asking (``event.verdict`` "bypassed"). The other
         messages of the device in that direction wait in order; other devices do not.
 
-        Interceptors run on threads of their own, for one device one at a time, and may do whatever callbacks may. Without
+        Interceptors run on threads of their own, for one device one at a time, and may do whatever callbacks may; one that
+        computes for long instead of waiting slows down every thread of the process, forwarding included. Without
         ``callback`` it is a decorator that returns the function; with it an Interceptor. Does not block; any thread.
         Raises UsageError for what is never forwarded, and for devices attached with forward=False.
         """
@@ -234,23 +240,25 @@ class EventSource:
             raise UsageError(f"the interceptor for {kind.__name__} cannot be called: {callback!r}")
         with self._registry.lock:
             interceptor = Interceptor(self, kind, callback, next(self._registry.serials), deadline, to_device)
-            self._interceptors = (*self._interceptors, interceptor)
-            self._registry.asking.publish(self)
+            self._set_interceptors_locked((*(one for one in self._interceptors if one.active), interceptor))
         return interceptor
 
     def _remove(self, subscription: Subscription) -> None:
         with self._registry.lock:
             self._subscriptions = tuple(one for one in self._subscriptions if one is not subscription)
             if subscription in self._interceptors:
-                self._interceptors = tuple(one for one in self._interceptors if one is not subscription)
-                self._registry.asking.publish(self)
+                self._set_interceptors_locked(tuple(one for one in self._interceptors if one is not subscription))
 
     def _drop_callbacks(self) -> None:
         with self._registry.lock:
             self._subscriptions = ()
             if self._interceptors:
-                self._interceptors = ()
-                self._registry.asking.publish(self)
+                self._set_interceptors_locked(())
+
+    def _set_interceptors_locked(self, interceptors: tuple[Interceptor, ...]) -> None:
+        self._interceptors = interceptors
+        self._registry.changes += 1
+        self._registry.asking.publish(self)
 
 
 def in_order(sources: Iterable[EventSource | None]) -> list[Subscription]:

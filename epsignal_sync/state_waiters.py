@@ -61,7 +61,8 @@ class StateWaiters:
             if record.ended_at is not None:
                 waiter.take_end(error)
             else:
-                waiter.take(record.state)
+                if record.state is not CallState.NULL:  # not known yet: it is the end only of a call that is over
+                    waiter.take(record.state)
             replies.wait(waiter.reply, deadline, timed_out)
         finally:
             with self._lock:

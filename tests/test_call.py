@@ -268,7 +268,7 @@ def test_wait_ended_of_a_live_call_without_a_state(peer: Peer, device: eps.Devic
     phone = Phone(peer, device)
     phone.say("facility")
     call = phone.call()
-    assert call.state == "null" and call.wait("null", timeout=0) == "null"
+    assert call.state == "null"
     with pytest.raises(eps.ReplyTimeout):
         call.wait_ended(timeout=0.05)
     finish = in_thread(lambda: call.wait_ended(timeout=20))
@@ -772,3 +772,57 @@ def test_dial_right_after_attach(peer: Peer, peer_client: eps.Client, attached: 
             device.dial("23")
         assert not device.calls and peer_client.stats.sent == 3
     server.join(PATIENCE)
+
+
+def test_setup_is_not_overtaken_by_a_rel_of_another_thread(peer: Peer, device: eps.Device, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting, go_on = threading.Event(), threading.Event()
+    send = device._client._send_signaling
+
+    def slow(*arguments: Any) -> None:
+        waiting.set()
+        assert go_on.wait(PATIENCE)
+        send(*arguments)
+
+    monkeypatch.setattr(device._client, "_send_signaling", slow)
+    dialer = threading.Thread(target=lambda: device.dial("23"))
+    dialer.start()
+    assert waiting.wait(PATIENCE)
+    [call] = device.calls.values()
+    with pytest.raises(eps.UsageError, match="is not queued yet"):
+        call.hangup()
+    with pytest.raises(eps.UsageError, match="is not queued yet"):
+        call.send(Rel())
+    go_on.set()
+    dialer.join(PATIENCE)
+    call.hangup()
+    assert [peer.receive()["sig"]["type"] for _ in range(2)] == ["setup", "rel"]
+
+
+def test_own_calls_end_with_the_connection(peer: Peer, peer_client: eps.Client, device: eps.Device, phone: Phone) -> None:
+    ended: list[eps.Call] = []
+    device.on(eps.CallEnded, lambda event: ended.append(event.call))
+    call = device.dial("23")
+    assert peer.receive()["sig"]["type"] == "setup"
+    wait_until(lambda: call._record.began)
+    peer.drop()
+    wait_until(lambda: ended)
+    assert ended == [call] and (call.ended, call.ended_by) == (True, "gap")
+    assert list(device.calls) == [phone.id]
+
+
+def test_the_end_of_a_call_whose_state_is_not_known(peer: Peer, device: eps.Device) -> None:
+    phone = Phone(peer, device)
+    phone.say("facility")
+    call = phone.call()
+    assert call.state == "null" and not call.ended
+    with pytest.raises(eps.ReplyTimeout):
+        call.wait("null", timeout=0.01)
+    phone.say("rel")
+    assert call.wait("null", timeout=PATIENCE) == "null" and call.ended
+
+
+@pytest.mark.parametrize("to_device", ["no", 0, 1, None, []])
+def test_device_send_in_a_direction_that_does_not_exist(peer: Peer, device: eps.Device, to_device: Any) -> None:
+    with pytest.raises(eps.UsageError, match="to_device=True"):
+        device.send(Rel(), call=5, to_device=to_device)
+    nothing_was_sent(peer, Phone(peer, device, 6))

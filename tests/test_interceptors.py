@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import json
+import logging
 import random
 import sys
 import threading
@@ -33,6 +35,7 @@ from epsignal_sync.messages import (
     UserInfo,
 )
 from epsignal_sync.protocol.envelope import OWN_CALL_IDS
+from epsignal_sync.protocol.lanes import MOST_RUNS
 
 from .conftest import HW1, HW2, PATIENCE, wait_until
 from .peer import Peer, frame
@@ -48,9 +51,10 @@ def exchange(peer: Peer, message: dict[str, Any]) -> dict[str, Any]:
 
 
 def expect_nothing_more(peer: Peer) -> None:
-    """See that nothing waits before the answer to the next message, which is of a call of its own."""
-    marker = peer.signaling(9999, {"type": "accept"})
-    assert exchange(peer, marker) == marker
+    """See that nothing comes before the next message of either direction, which is of a call of its own."""
+    for to in (True, False):
+        marker = peer.signaling(9999, {"type": "accept"}, to=to)
+        assert exchange(peer, marker) == marker
 
 
 class Hang:
@@ -723,7 +727,7 @@ def test_setup_that_is_dropped_and_sent_on_later(peer: Peer, peer_client: eps.Cl
 
     device.intercept(Setup, keep)
     peer.send(peer.signaling(3, {"type": "setup", "dsp": "x"}, to=True))
-    expect_nothing_more(peer)
+    wait_until(lambda: peer_client.stats.dropped == 1)
     device.send(setups[0].signal, call=3, to_device=True)
     assert peer.receive()["sig"] == {"type": "setup", "dsp": "x"}
     for message in (peer.signaling(3, {"type": "alert"}), peer.signaling(3, {"type": "info"}, to=True)):
@@ -734,7 +738,7 @@ def test_rel_that_is_not_sent_does_not_hold_up_later_ones(peer: Peer, peer_clien
     device = peer.attach(peer_client)
     device.intercept(Setup, lambda event: eps.DROP)
     peer.send(peer.signaling(3, {"type": "setup"}, to=True))
-    expect_nothing_more(peer)
+    wait_until(lambda: peer_client.stats.dropped == 1)
     for _ in range(40):  # more than may be unsent at a time, and nothing of it is written
         device.send(Rel(dsp="x" * 100_000), call=3, to_device=True, timeout=PATIENCE)
     expect_nothing_more(peer)
@@ -753,3 +757,167 @@ def test_what_waits_when_the_connection_ends_is_counted(peer: Peer, peer_client:
         with pytest.raises(eps.ConnectionLostError):
             peer_client.run_forever()
     assert peer_client.stats.lost == 2
+
+
+# ---------------------------------------------------------------- what the application brings along
+
+
+class Shy:
+    """An interceptor and callback whose repr() is a trap."""
+
+    def __init__(self, trap: Callable[[], Any], call: Callable[[Any], Any]) -> None:
+        self._trap, self._call = trap, call
+
+    def __repr__(self) -> str:
+        return str(self._trap())
+
+    def __call__(self, event: Any) -> Any:
+        return self._call(event)
+
+    def method(self, event: Any) -> Any:
+        return self._call(event)
+
+
+@pytest.mark.parametrize("bound", [False, True], ids=["object", "bound method"])
+def test_late_interceptor_whose_repr_exits(peer: Peer, peer_client: eps.Client, bound: bool) -> None:
+    device = peer.attach(peer_client)
+    late: list[eps.InterceptorLate] = []
+    device.on(eps.InterceptorLate, late.append)
+    with Hang() as hang:
+        shy = Shy(lambda: sys.exit("in repr"), hang)
+        device.intercept(UserInfo, shy.method if bound else shy, deadline=0.05)
+        for number in range(3):
+            message = peer.signaling(number, {"type": "user_info"})
+            assert exchange(peer, message) == message
+        wait_until(lambda: len(late) == 1)
+    assert peer_client.connected
+
+
+def test_failing_callbacks_whose_repr_raises(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    shy = Shy(lambda: 1 / 0, lambda event: sys.exit("in the callback"))
+    seen: list[int | None] = []
+    device.on(UserInfo, shy)
+    device.intercept(UserInfo, shy.method)
+    device.intercept(InfoSignal, lambda event: attrs.evolve(event.signal, dsp="asked"))
+    device.on(InfoSignal, lambda event: seen.append(event.message.call))  # type: ignore[attr-defined]
+    for number in range(2 * MOST_RUNS):
+        message = peer.signaling(number, {"type": "user_info"})
+        assert exchange(peer, message) == message
+        assert exchange(peer, peer.signaling(number, {"type": "info"}))["sig"] == {"type": "info", "dsp": "asked"}
+    wait_until(lambda: seen == list(range(2 * MOST_RUNS)))
+
+
+class BadHandler(logging.Handler):
+    def __init__(self, emit: Callable[[], Any]) -> None:
+        super().__init__()
+        self._emit = emit
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._emit()
+
+
+def test_log_handler_that_exits(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    handler = BadHandler(lambda: sys.exit("in the log"))
+    logging.getLogger("epsignal_sync").addHandler(handler)
+    try:
+        seen: list[int | None] = []
+        device.on(Setup, lambda event: 1 / 0)
+        device.on(Setup, lambda event: seen.append(event.message.call))  # type: ignore[attr-defined]
+        device.intercept(Setup, lambda event: sys.exit("in the interceptor"))
+        for number in range(2 * MOST_RUNS):
+            message = peer.signaling(number, {"type": "setup"})
+            assert exchange(peer, message) == message
+        wait_until(lambda: seen == list(range(2 * MOST_RUNS)))
+    finally:
+        logging.getLogger("epsignal_sync").removeHandler(handler)
+
+
+def test_log_handler_that_blocks_does_not_hold_up_interceptors(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    release = threading.Event()
+    handler = BadHandler(lambda: release.wait(PATIENCE))
+    logging.getLogger("epsignal_sync").addHandler(handler)
+    try:
+        failing: Any = lambda event: 1 / 0  # noqa: E731
+        device.intercept(Setup, failing, deadline=2)
+        device.intercept(InfoSignal, lambda event: attrs.evolve(event.signal, dsp="asked"), deadline=2)
+        for number in range(2 * MOST_RUNS):
+            message = peer.signaling(number, {"type": "setup"})
+            assert exchange(peer, message) == message
+            assert exchange(peer, peer.signaling(number, {"type": "info"}))["sig"] == {"type": "info", "dsp": "asked"}
+        assert peer_client.stats.late == 0
+    finally:
+        release.set()
+        logging.getLogger("epsignal_sync").removeHandler(handler)
+
+
+def test_intercept_on_a_call_that_is_over(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    exchange(peer, peer.signaling(3, {"type": "setup"}))
+    wait_until(lambda: device.calls)
+    call = device.calls[3]
+    exchange(peer, peer.signaling(3, {"type": "rel"}))
+    call.wait_ended(timeout=PATIENCE)
+    with pytest.raises(eps.CallEndedError, match="nothing is intercepted: call 3"):
+        call.intercept(Setup, lambda event: None)
+    # It may also end in the middle of intercept().
+    call._add_interceptor(Setup, lambda event: None, 0.25, None)
+    assert not device._attachment.rules and not device._attachment.scopes
+
+
+def test_finalizers_that_cancel_in_the_middle_of_intercept(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+
+    class Holder:
+        def __init__(self) -> None:
+            self.itself = self  # only garbage collection finds it
+            self.interceptors = [source.intercept(Setup, lambda event: None) for source in (device, peer_client)]
+
+        def __del__(self) -> None:
+            for one in self.interceptors:
+                one.cancel()
+
+    before = gc.get_threshold()
+    gc.set_threshold(3)
+    try:
+        for _ in range(300):
+            Holder()
+            device.intercept(Alert, lambda event: None).cancel()
+    finally:
+        gc.set_threshold(*before)
+    gc.collect()
+    assert device._interceptors == () and device._attachment.rules == () and peer_client._session.rules == ()
+
+
+def test_close_while_a_worker_is_being_started(peer: Peer, peer_client: eps.Client) -> None:
+    peer_client._interceptors_at_work._workers.append(threading.Thread(target=print))
+    peer.drop()
+    peer_client.close()
+
+
+def test_refused_device_lets_go_what_is_held(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    with Hang() as hang:
+        device.intercept(Setup, hang, deadline=2)
+        messages = [peer.signaling(3, {"type": kind}, to=True) for kind in ("setup", "info", "rel")]
+        peer.send(messages[0])
+        assert hang.entered.wait(PATIENCE)
+        peer.send({"mt": "AttachResult", "api": "EpSignal", "src": peer.src, "err": 1})
+        for message in messages[1:]:
+            peer.send(message)
+        assert [peer.receive() for _ in messages] == messages
+
+
+def test_message_of_no_device_does_not_overtake_what_is_held(peer: Peer, peer_client: eps.Client) -> None:
+    peer.attach(peer_client, HW2)
+    device = peer.attach(peer_client, HW1)
+    with Hang() as hang:
+        device.intercept(Setup, hang, deadline=2)
+        setup, rel = peer.signaling(3, {"type": "setup"}, to=True), peer.signaling(3, {"type": "rel"}, to=True)
+        del rel["src"]
+        peer.send(setup)
+        assert hang.entered.wait(PATIENCE)
+        peer.send(rel)
+        assert [peer.receive(), peer.receive()] == [setup, rel]

@@ -82,16 +82,16 @@ def test_callback_for_a_facility(peer: Peer, peer_client: eps.Client, capsys: py
     assert capsys.readouterr().out == "now connected to Carol EP(num='24')\n"
 
 
-def test_missed_call(peer: Peer, peer_client: eps.Client, capsys: pytest.CaptureFixture[str]) -> None:
+def test_ended_call(peer: Peer, peer_client: eps.Client, capsys: pytest.CaptureFixture[str]) -> None:
     phone = peer.attach(peer_client)
     exec(blocks("python")[3], {"phone": phone, "eps": eps})
-    for number, cause in ((3, 16), (4, 26)):
-        peer.send(peer.signaling(number, {"type": "setup", "cg": {"num": "23"}, "channel": -1}, to=True))
-        peer.send(peer.signaling(number, {"type": "rel", "cau": {"num": cause}}, to=True))
+    for number, channel in ((3, -1), (4, 0)):
+        peer.send(peer.signaling(number, {"type": "setup", "cg": {"num": "23"}, "channel": channel}, to=True))
+        peer.send(peer.signaling(number, {"type": "rel", "cau": {"num": 17}}, to=True))
         for _ in range(2):
             assert peer.receive()["call"] == number
     peer_client.close()
-    assert capsys.readouterr().out == "missed: 23 Normal call clearing\n"
+    assert capsys.readouterr().out == "from 23 ended by pbx User busy\n"
 
 
 def test_interceptors(peer: Peer, peer_client: eps.Client) -> None:

@@ -5,9 +5,7 @@ Values from the network are taken as they are and checked here: nothing raises f
 
 from __future__ import annotations
 
-from typing import Any
-
-from attrs import define, frozen
+from typing import Any, NamedTuple
 
 from ..messages import CallState
 
@@ -26,8 +24,7 @@ PastSignal = tuple[float, bool, str, bytes, str | None]
 """One signal of a call: Unix seconds, whether towards the device, type, text, verdict."""
 
 
-@frozen
-class Party:
+class Party(NamedTuple):
     """A party of a call, as far as it is known; each part is None where it is not."""
 
     num: str | None = None
@@ -47,16 +44,13 @@ class Party:
 NOBODY = Party()
 
 
-@define(eq=False)
 class CallRecord:
     """What is known of one call. ``state`` is a CallState, or a plain str of a newer PBX.
 
-    Written by one thread; each attribute is replaced as a whole, so that any thread may read it.
+    Written by one thread; each attribute is replaced as a whole, so that any thread may read it. What is not known stands
+    in the class only: most calls need few of these attributes, and a new call costs little.
     """
 
-    id: int
-    started_at: float
-    incoming: bool | None = None
     own: bool = False
     """Whether the application started it: its one far end is the device where it is incoming, else the PBX."""
     state: CallState | str = CallState.NULL
@@ -75,6 +69,8 @@ class CallRecord:
     ended_by: str | None = None
     history: list[PastSignal] | None = None
     """Allocated with its first signal: a list, since it can be copied in one step while it grows."""
+    queued: bool = False
+    """Whether the setup of an own call is queued: nothing may be sent in it before."""
     began: bool = False
     """Whether the setup of an own call is on its way."""
     released: frozenset[bool] = frozenset()
@@ -85,6 +81,11 @@ class CallRecord:
     """The cause of the disc that an own call got, {} without one: the application has to answer it with a rel."""
     view: Any = None
     """The application side's object for this call; not used here."""
+
+    def __init__(self, id: int, started_at: float, incoming: bool | None = None) -> None:
+        self.id = id
+        self.started_at = started_at
+        self.incoming = incoming
 
     @property
     def media(self) -> bool:

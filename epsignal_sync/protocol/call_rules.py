@@ -49,7 +49,7 @@ class Rule:
 
     ``state``: brings it there, if that is forward. ``first_seen``: whether the call is an incoming one, if this is the
     first that is seen of it. ``makes_call``: whether it may be the first. ``ending``: whether it begins the end.
-    ``takes``: what is read from it.
+    ``takes``: what is read from it. ``usual``: whether it neither begins nor ends a call.
     """
 
     state: CallState | None = None
@@ -57,6 +57,7 @@ class Rule:
     makes_call: bool = True
     ending: bool = False
     takes: Callable[[CallRecord, bool, JSONObject], None] | None = None
+    usual: bool = True
 
 
 def _take_setup(record: CallRecord, to_device: bool, sig: JSONObject) -> None:
@@ -88,8 +89,8 @@ FAILED_PROGRESS = ("progress", "cau")
 
 # Type of message, direction: what it does. All others only show that there is a call.
 RULES: dict[tuple[str | tuple[str, str], bool], Rule] = {
-    ("setup", TO_DEVICE): Rule(state=CallState.SETUP, takes=_take_setup),
-    ("setup", FROM_DEVICE): Rule(state=CallState.SETUP, takes=_take_setup),
+    ("setup", TO_DEVICE): Rule(state=CallState.SETUP, usual=False, takes=_take_setup),
+    ("setup", FROM_DEVICE): Rule(state=CallState.SETUP, usual=False, takes=_take_setup),
     ("setup_ack", TO_DEVICE): Rule(state=CallState.SETUP_ACK, first_seen=OUTGOING),
     ("setup_ack", FROM_DEVICE): Rule(state=CallState.SETUP_ACK, first_seen=INCOMING),
     ("info", TO_DEVICE): Rule(takes=_take_digits),
@@ -104,8 +105,8 @@ RULES: dict[tuple[str | tuple[str, str], bool], Rule] = {
     (FAILED_PROGRESS, FROM_DEVICE): Rule(state=CallState.DISCONNECTING, ending=True),
     ("disc", TO_DEVICE): Rule(state=CallState.DISCONNECTED, ending=True, makes_call=False),
     ("disc", FROM_DEVICE): Rule(state=CallState.DISCONNECTING, ending=True, makes_call=False),
-    ("rel", TO_DEVICE): Rule(state=CallState.NULL, ending=True, makes_call=False),
-    ("rel", FROM_DEVICE): Rule(state=CallState.NULL, ending=True, makes_call=False),
+    ("rel", TO_DEVICE): Rule(state=CallState.NULL, usual=False, ending=True, makes_call=False),
+    ("rel", FROM_DEVICE): Rule(state=CallState.NULL, usual=False, ending=True, makes_call=False),
     ("", TO_DEVICE): Rule(makes_call=False),  # no type at all
     ("", FROM_DEVICE): Rule(makes_call=False),
 }
@@ -118,9 +119,12 @@ def apply(record: CallRecord, rule: Rule, to_device: bool, sig: JSONObject, now:
     if record.cause is None and "cau" in sig:
         # Spec: the first cause counts; a disc with 17 is usually followed by a rel with 16.
         record.cause = cause_in(sig)
+    if record.incoming is None:
+        # Spec: the first message that tells the direction counts, though others may have come before.
+        record.incoming = rule.first_seen
     if rule.ending and record.ended_by is None:
         record.ended_by = who
-    if record.channel is None:
+    if record.channel is None and "channel" in sig:
         record.channel = channel_in(sig)
     if rule.takes is not None:
         rule.takes(record, to_device, sig)

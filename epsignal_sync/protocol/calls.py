@@ -79,11 +79,15 @@ class CallTable:
         if type(call_id) is not int or not isinstance(sig, dict):
             return NOTHING
         kind, rule = rule_for(to_device, sig)
+        record = self.live.get(call_id)
+        if record is not None and rule.usual and not (record.own or record.released or self._prepared):
+            # Most messages, the short way: what _continue() and _move() would come to.
+            record.remember(now, to_device, kind, text, verdict)
+            return Change(record, False, apply(record, rule, to_device, sig, now, "pbx" if to_device else "device"))
         message = _Message(kind, rule, to_device, sig, now, monotonic, text, verdict)
         prepared = self._take_prepared(call_id, kind, sig) if self._prepared else None
         if kind == "setup" and not self._is_own(call_id):
             return self._begin(prepared or CallRecord(call_id, now), message)
-        record = self.live.get(call_id)
         if record is not None:
             return self._continue(record, message)
         if not self._may_make_call(call_id, rule, monotonic):
@@ -140,7 +144,8 @@ class CallTable:
 
     def begin_own(self, call_id: int, to_device: bool, sig: JSONObject, now: float) -> CallRecord:
         """Begin a call of the application, with the setup that it is going to send. Any thread."""
-        record = CallRecord(call_id, now, own=True)
+        record = CallRecord(call_id, now)
+        record.own = True
         apply(record, RULES["setup", to_device], to_device, sig, now, "")
         self.live[call_id] = record
         return record
@@ -149,6 +154,15 @@ class CallTable:
         """Take back a call of the application whose setup could not be sent. Any thread."""
         self.live.pop(record.id, None)
         record.state, record.ended_at, record.ended_by = CallState.NULL, record.started_at, "app"
+
+    def end_own(self, now: float, monotonic: float) -> list[Change]:
+        """End the application's own calls: they live as long as the connection."""
+        ending = _Message("", RULES["", False], False, {}, now, monotonic, b"", None)
+        changes = []
+        for record in [record for record in self.live.copy().values() if record.own]:
+            record.ended_by = record.ended_by or "gap"
+            changes.append(Change(record, False, self._end(record, ending), True))
+        return changes
 
     def sent(
         self, call_id: int, to_device: bool, sig: JSONObject, now: float, monotonic: float, text: bytes = b"", refused: bool = False

@@ -35,6 +35,8 @@ class Held:
     lane: Lane
     item: Any
     due: float | None
+    seconds: float = 0.0
+    """How long it may be kept."""
     asked: bool = False
     answer: Any = None
     """What the application said; None: nothing, or to leave it as it is."""
@@ -113,16 +115,23 @@ class Lanes:
         """Return the messages in a lane, in order."""
         return [held.item for held in self._lanes.get(lane, ())]
 
-    def flush(self) -> list[Held]:
-        """Return everything that waits, as it came; whatever is answered later is not looked at."""
-        waiting = [held for lane in self._lanes.values() for held in lane]
+    def let_go(self, device: str | None = None, to_device: bool | None = None) -> list[Held]:
+        """Return what waits of one device or direction, as it came. A run that goes on counts as one that overruns."""
+        names = [name for name in self._lanes if device in (None, name[0]) and to_device in (None, name[1])]
+        waiting = [held for name in names for held in self._lanes.pop(name)]
         for held in waiting:
             held.settled = True
-        self._lanes.clear()
+        for held in [held for held in self.to_ask if held.settled]:  # nobody has been asked yet, so no run will end
+            self.to_ask.remove(held)
+            del self._runs[held.lane[0]]
+        return waiting
+
+    def flush(self) -> list[Held]:
+        """Return everything that waits, as it came, and forget the runs: the end of the connection."""
+        waiting = self.let_go()
         self._runs.clear()
         self._waiting.clear()
         self._due.clear()
-        self.to_ask.clear()
         return waiting
 
     # ------------------------------------------------------------ the rules

@@ -44,7 +44,7 @@ class Attachment:
 
     ``src`` names it on the wire; ``forward`` False leaves forwarding to the application; ``answered`` is whether
     its AttachResult has come on this connection. ``rules`` is what the application wants to be asked about: the tuple
-    is replaced by other threads, never changed; ``rules_by_scope`` is what they make it of.
+    is replaced by other threads, never changed; ``scopes`` is what they make it of, and not used here.
     """
 
     src: str
@@ -52,7 +52,7 @@ class Attachment:
     forward: bool = True
     answered: bool = False
     rules: tuple[Rule, ...] = ()
-    rules_by_scope: dict[Any, tuple[Rule, ...]] = field(factory=dict, repr=False)
+    scopes: tuple[Any, ...] = field(default=(), repr=False)
 
 
 class LoginState(Enum):

@@ -178,6 +178,9 @@ class Forwarding:
             elif attachment is not None and (session.rules or attachment.rules or not self._interception.idle):
                 return self._interception.take(item, attachment, session.rules + attachment.rules, now, batch)
             elif attachment is None or attachment.forward:  # with forward=False the application forwards
+                if not isinstance(data.get("src"), str):
+                    # Nobody knows whose it is: it may belong behind what is held in its direction.
+                    self._interception.let_go(now, batch, to_device=data.get("to") is True)
                 self.send(OPCODE_TEXT, payload)
                 self.counters.forwarded += 1
                 item.verdict = "forwarded"
@@ -218,6 +221,8 @@ class Forwarding:
                 who = session.credentials.describe()
                 self.fail(LoginError(f"{self._address} refused the login {who}: {session.refusal}; check the name and the password"))
         if attachment is not None and data["mt"] == "AttachResult":
+            # What is held has to go before what comes now: a refused device has no lanes any more.
+            self._interception.let_go(self.last_message, batch, device=attachment.src)
             session.answer(data, attachment)
 
     def _take_close(self, payload: bytes) -> None:

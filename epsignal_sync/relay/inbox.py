@@ -48,6 +48,11 @@ class Answer:
 Entry = Attachment | Outgoing | Answer
 
 
+@frozen(eq=False)
+class _Sender:
+    thread: int
+
+
 class Inbox:
     """A queue into the link thread, with the one lock that is shared between it and others.
 
@@ -59,6 +64,7 @@ class Inbox:
         self._inbox_lock = threading.Condition()
         self._entries: list[Entry] = []
         self._own_waiting = 0
+        self._senders: list[_Sender] = []
         self._ended: EpSignalError | None = None
 
     def send(self, text: bytes, timeout: float | None, sent: Sent | None = None) -> None:
@@ -67,18 +73,22 @@ class Inbox:
         Raises ReplyTimeout, ClosedError or ConnectionLostError; nothing is sent then. Any thread but the link's.
         """
         deadline = Deadline(timeout)
+        sender = _Sender(threading.get_ident())
         with self._inbox_lock:
-            while True:
-                self._raise_if_ended_locked()
-                if self._own_waiting < OWN_SHARE:
-                    break
-                if deadline.expired:
-                    raise ReplyTimeout(
-                        f"the PBX has not taken the {self._own_waiting} bytes sent before within {timeout} s: send less, or wait longer"
-                    )
-                self._inbox_lock.wait(deadline.remaining(WAKE_INTERVAL))
-            self._entries.append(Outgoing(text, len(text), sent))
-            self._own_waiting += len(text)
+            self._senders.append(sender)
+            try:
+                while not self._may_send_locked(sender):
+                    if deadline.expired:
+                        raise ReplyTimeout(
+                            f"the PBX has not taken the {self._own_waiting} bytes sent before within {timeout} s: send less, or wait longer"
+                        )
+                    self._inbox_lock.wait(deadline.remaining(WAKE_INTERVAL))
+                self._entries.append(Outgoing(text, len(text), sent))
+                self._own_waiting += len(text)
+            finally:
+                self._senders.remove(sender)
+                if self._senders:
+                    self._inbox_lock.notify_all()  # the next one's turn
         self._wake()
 
     def check(self) -> None:
@@ -122,6 +132,14 @@ class Inbox:
         with self._inbox_lock:
             self._own_waiting -= size
             self._inbox_lock.notify_all()
+
+    def _may_send_locked(self, sender: _Sender) -> bool:
+        """Whether it is a sender's turn: first come, first served. A signal handler's send() cannot wait for the thread it interrupted."""
+        self._raise_if_ended_locked()
+        if self._own_waiting >= OWN_SHARE:
+            return False
+        ahead = self._senders[: self._senders.index(sender)]
+        return all(one.thread == sender.thread for one in ahead)
 
     def _put(self, entry: Entry) -> None:
         with self._inbox_lock:

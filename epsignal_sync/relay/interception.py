@@ -46,7 +46,7 @@ class Interception:
         seconds = None
         if not self._consumes(item, lane, now) and rules and attachment.forward:
             seconds = deadline_for(rules, data.get("call"), lane[1], data.get("sig"))
-        held = Held(lane, item, None if seconds is None else now + seconds)
+        held = Held(lane, item, None if seconds is None else now + seconds, seconds or 0.0)
         if seconds is None and not self._lanes.occupied(lane):
             self._let_go(held, now, batch)
         else:
@@ -69,8 +69,12 @@ class Interception:
         asked, self._lanes.to_ask = self._lanes.to_ask, []
         return asked
 
+    def let_go(self, now: float, batch: list[Delivery], *, device: str | None = None, to_device: bool | None = None) -> None:
+        """Let what is held of one device (its src) or direction go on as it came."""
+        self._release(self._lanes.let_go(device, to_device), now, batch)
+
     def flush(self, now: float, batch: list[Delivery]) -> None:
-        """Let everything that is held go on as it came."""
+        """Let everything that is held go on as it came: the end of the connection."""
         self._release(self._lanes.flush(), now, batch)
 
     def abandon(self, batch: list[Delivery]) -> None:

@@ -105,7 +105,7 @@ class Link:
             error = self._serve(transport, rest)
         except EpSignalError as raised:
             error = raised
-        except Exception as raised:  # a fault of this library must not leave a client that looks alive
+        except BaseException as raised:  # a fault of this library must not leave a client that looks alive
             # Only the kind of error: its text may hold what was received or sent.
             kind = type(raised).__name__
             text = f"the connection to {self._address} was given up after an internal error ({kind}): please report it"
@@ -200,7 +200,7 @@ class Link:
     def _deliver(self, batch: list[Delivery], now: float) -> None:
         try:
             self._deliver_at = self._deliver_batch(batch, now)
-        except Exception:  # the application side must not be able to stop forwarding, or to end this thread silently
+        except BaseException:  # the application side must not be able to stop forwarding, or to end this thread silently
             self.counters.delivery_failures += 1
             self._deliver_at = None
 
@@ -210,7 +210,7 @@ class Link:
         for held in self._forwarding.to_ask():
             try:
                 self._ask_application(held)
-            except Exception:
+            except BaseException:
                 self.counters.delivery_failures += 1
                 self._forwarding.take_entry(Answer(held), now, batch)
         return batch

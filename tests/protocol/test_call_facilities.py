@@ -184,3 +184,12 @@ def test_the_other_facilities_do_nothing() -> None:
         for to_device in (TO, FROM):
             take(steps, to_device, kind, remote={"num": "9"}, dst={"num": "9"}, name="x")
     assert before == [getattr(steps.call, name) for name in ("remote", "local", "state", "on_hold", "held", "diverted_from", "diverted_to")]
+
+
+def test_new_party_after_a_transfer_does_not_hold_the_device() -> None:
+    steps = Steps((TO, "setup"), cg={"num": "22"})
+    steps.receive(TO, "facility", fty=[{"type": "hold_notify"}])
+    steps.receive(TO, "facility", fty=[{"type": "ct_complete", "remote": {"num": "22"}, "remote_name": "Bob"}])
+    assert steps.call.held, "it is the same party"
+    steps.receive(TO, "facility", fty=[{"type": "ct_complete", "remote": {"num": "24"}}])
+    assert not steps.call.held

@@ -197,3 +197,12 @@ def test_digits_do_not_undo_a_new_remote_party() -> None:
     steps.receive(TO, "facility", fty=[{"type": "ct_complete", "remote": {"num": "77"}}])
     steps.receive(FROM, "info", cd={"num": "1"})
     assert (steps.call.dialed, steps.call.remote.num) == ("01", "77")
+
+
+def test_direction_is_told_by_the_first_message_that_tells_it() -> None:
+    steps = Steps((FROM, "facility"))
+    assert steps.call.incoming is None
+    steps.receive(TO, "alert")
+    assert steps.call.incoming is False
+    steps.receive(FROM, "conn")
+    assert steps.call.incoming is False

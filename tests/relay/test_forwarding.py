@@ -546,7 +546,7 @@ def test_what_is_not_held_up_by_a_held_message() -> None:
     first, second = Attachment("1", "hw1"), Attachment("2", "hw2")
     forwarding = intercepted(first, second, rules=(Rule(signals=Names(frozenset({"setup"})), deadline=1.0),))
     hold(forwarding, message("setup"))
-    for free in (message("info", to=None), message("info", src="2"), message("setup", src="3"), message("setup", src=None)):
+    for free in (message("info", to=None), message("info", src="2"), message("setup", src="3"), message("setup", src=None, to=None)):
         check_forwarded(forwarding, free)
     own = OWN_CALL_IDS.issue()
     batch = forwarding.receive(

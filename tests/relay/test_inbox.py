@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 
@@ -9,7 +10,7 @@ from epsignal_sync.errors import AttachError, ClosedError, ConnectionLostError, 
 from epsignal_sync.protocol.lanes import Held
 from epsignal_sync.protocol.session import Attachment
 from epsignal_sync.relay.deliveries import Sent
-from epsignal_sync.relay.inbox import OWN_SHARE, Answer, Entry, Inbox, Outgoing
+from epsignal_sync.relay.inbox import OWN_SHARE, Answer, Entry, Inbox, Outgoing, _Sender
 
 PATIENCE = 20.0
 """Seconds that a test waits for what has to come; only a failing test ever waits so long."""
@@ -220,3 +221,26 @@ def test_many_senders_and_one_taker() -> None:
         inbox.relieve(sum(charges))
     assert [sender.join() for sender in senders] == [None] * 4
     assert most <= OWN_SHARE
+
+
+def test_first_come_first_served(only_notified: None) -> None:
+    inbox = Inbox(Wakes())
+    inbox.send(FULL, 0)
+    callers = []
+    for number in range(5):
+        callers.append(Caller(functools.partial(inbox.send, b"%d" % number, None)))
+        assert callers[-1].is_blocked()
+    inbox.take()
+    inbox.relieve(len(FULL))
+    for caller in callers:
+        assert caller.join() is None
+    assert [entry.text for entry in inbox.take() if isinstance(entry, Outgoing)] == [b"%d" % number for number in range(5)]
+
+
+def test_signal_handler_does_not_wait_for_the_send_that_it_interrupted() -> None:
+    inbox = Inbox(Wakes())
+    inbox._senders.append(_Sender(threading.get_ident()))  # one that waits further up in this thread
+    inbox.send(b"x", 0)
+    inbox._senders.append(_Sender(-1))  # another thread's
+    with pytest.raises(ReplyTimeout):
+        inbox.send(b"x", 0)
