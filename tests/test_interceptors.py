@@ -16,6 +16,7 @@ import attrs
 import pytest
 
 import epsignal_sync as eps
+from epsignal_sync import interceptors
 from epsignal_sync.messages import (
     EP,
     Alert,
@@ -422,6 +423,7 @@ def test_what_cannot_be_asked_about_goes_on(peer: Peer, peer_client: eps.Client,
     monkeypatch.setattr(device._table, "prepare", fail)
     message = peer.signaling(3, {"type": "setup"})
     assert exchange(peer, message) == message
+    assert peer_client.stats.late == 0, "it need not wait"
 
 
 # ---------------------------------------------------------------- calls
@@ -921,3 +923,45 @@ def test_message_of_no_device_does_not_overtake_what_is_held(peer: Peer, peer_cl
         assert hang.entered.wait(PATIENCE)
         peer.send(rel)
         assert [peer.receive(), peer.receive()] == [setup, rel]
+
+
+def test_cancelled_by_a_finalizer_while_the_rules_are_made(
+    peer: Peer, peer_client: eps.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = peer.attach(peer_client)
+    dying = [device.intercept(Setup, lambda event: None)]
+    make_rules = interceptors._rules
+
+    def collect_garbage(source: Any) -> Any:
+        rules = make_rules(source)
+        while dying:
+            dying.pop().cancel()  # as its finalizer would
+        return rules
+
+    monkeypatch.setattr(interceptors, "_rules", collect_garbage)
+    device.intercept(Alert, lambda event: None)
+    assert len(device._interceptors) == len(device._attachment.rules) == 1
+
+
+def test_rest_of_a_chain_is_not_asked_after_the_deadline(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    later: list[object] = []
+    with Hang() as hang:
+        device.intercept(Setup, hang, deadline=0.05)
+        device.intercept(Setup, later.append, deadline=0.05)
+        message = peer.signaling(3, {"type": "setup"})
+        assert exchange(peer, message) == message
+    assert hang.left.wait(PATIENCE)
+    wait_until(lambda: not peer_client._interceptors_at_work._busy)
+    assert not later
+
+
+def test_interceptor_knows_what_came_just_before(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    seen: list[tuple[Any, ...]] = []
+    device.intercept(Alert, lambda event: seen.append((event.call, event.call and event.call.remote.num)))
+    setup = peer.signaling(3, {"type": "setup", "cd": {"num": "42"}})
+    alert = peer.signaling(3, {"type": "alert"}, to=True)
+    peer.sock.sendall(frame(setup) + frame(alert))
+    assert [peer.receive(), peer.receive()] == [setup, alert]
+    assert seen == [(device.calls[3], "42")]
