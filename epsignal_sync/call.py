@@ -151,7 +151,7 @@ class Call(EventSource):
         """Who began its end, with disc, rel, or progress with a cause; None before that.
 
         "device"; "pbx"; "app"; "dropped": an interceptor did not let its setup through; "replaced": another call began
-        with its id.
+        with its id; "gap": the connection was lost, and with it a call that the app had started.
         """
         return self._record.ended_by
 
