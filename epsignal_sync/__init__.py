@@ -26,6 +26,7 @@ from .events import (
     CallStateChanged,
     ConnectionLost,
     Event,
+    EventsLost,
     FacilityEvent,
     InterceptorLate,
     MessageEvent,
@@ -44,7 +45,7 @@ __version__ = "0.1.0"
 __all__ = [
     "DROP", "AttachError", "Call", "CallEnded", "CallEndedError", "CallError", "CallStarted", "CallState", "CallStateChanged",
     "CallbackFailed", "Client", "ClosedError", "ConnectError", "ConnectTimeout", "ConnectionLost", "ConnectionLostError",
-    "DetachedError", "Device", "Drop", "EpSignalError", "Event", "FacilityEvent", "HistoryEntry", "Interceptor", "InterceptorLate",
-    "LoginError", "ManualDispatcher", "MessageEvent", "Party", "ReceivedEvent", "ReplyTimeout", "SignalEvent", "Stats",
+    "DetachedError", "Device", "Drop", "EpSignalError", "Event", "EventsLost", "FacilityEvent", "HistoryEntry", "Interceptor",
+    "InterceptorLate", "LoginError", "ManualDispatcher", "MessageEvent", "Party", "ReceivedEvent", "ReplyTimeout", "SignalEvent", "Stats",
     "Subscription", "Unrouted", "UsageError", "Verdict", "block_callers", "connect", "refuse", "rename_caller", "rewrite_called",
 ]  # fmt: skip

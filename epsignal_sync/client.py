@@ -193,6 +193,8 @@ class Client(EventSource):
             malformed=counters.malformed if counters else 0,
             unrouted=self._intake.unrouted,
             late_replies=self._intake.late_replies,
+            events_lost=self._intake.lost,
+            queue_depth=self._callbacks.backlog[0],
             callback_failures=self._callback_failures,
         )
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from .call import Call
 from .device import Device
-from .dispatcher import CallbackThread, Job, log_safely
-from .events import CallbackFailed, CallEnded, Event, FacilityEvent, MessageEvent, ReceivedEvent, SignalEvent
+from .dispatcher import HIGH_WATER, MOST_BYTES, MOST_MESSAGES, CallbackThread, Job, MessageJob, log_safely
+from .events import CallbackFailed, CallEnded, Event, EventsLost, FacilityEvent, MessageEvent, ReceivedEvent, SignalEvent
 from .messages import Facility, Message, Signal, Signaling
 from .messages.record import remember_text
 from .protocol.calls import CallRecord
@@ -32,6 +32,12 @@ class Postbox:
         self._client = client
         self._callbacks = callbacks
         self._jobs: list[Job] = []
+        self._messages = self._size = 0
+        """What of the jobs are messages, and the bytes of their texts."""
+        self._lost: _Lost | None = None
+        self._warned = False
+        self.lost = 0
+        """Messages that were dropped for the callbacks so far."""
 
     def wanted(self, device: Device | None = None, record: CallRecord | None = None) -> bool:
         """Whether anybody could want an event of this scope: a callback is there, or one runs that may register others."""
@@ -44,8 +50,30 @@ class Postbox:
         )
 
     def put_message(self, received: Received, device: Device | None, call: Call | None) -> None:
-        """Queue a received message."""
-        self._jobs.append(functools.partial(_run_message, self._client, device, call, received))
+        """Queue a received message; beyond the limits it is dropped for the callbacks, and EventsLost stands in its place."""
+        waiting, size = self._callbacks.backlog
+        if waiting + self._messages >= MOST_MESSAGES or size + self._size >= MOST_BYTES:
+            self._lose()
+            return
+        self._lost = None
+        self._messages += 1
+        self._size += len(received.text)
+        job = functools.partial(_run_message, self._client, device, call, received)
+        self._jobs.append(MessageJob(job, len(received.text)))
+
+    def _lose(self) -> None:
+        self.lost += 1
+        if self._lost is None or not self._lost.add():
+            self._lost = _Lost(self._client)
+            self._jobs.append(self._lost)
+
+    def _watch_backlog(self) -> None:
+        waiting, size = self._callbacks.backlog
+        high = waiting >= MOST_MESSAGES * HIGH_WATER or size >= MOST_BYTES * HIGH_WATER
+        if high and not self._warned:
+            text = f"callbacks are behind: {waiting} messages ({size} bytes) wait for them; see which one takes so long"
+            self._callbacks.put_note(logging.WARNING, text)
+        self._warned = high or (self._warned and waiting > 0)
 
     def put_event(self, event: Event) -> None:
         """Queue an event."""
@@ -59,7 +87,30 @@ class Postbox:
         """Hand the queued jobs over."""
         if self._jobs:
             jobs, self._jobs = self._jobs, []
-            self._callbacks.put(jobs)
+            self._callbacks.put(jobs, self._messages, self._size)
+            self._messages = self._size = 0
+            self._watch_backlog()
+
+
+class _Lost:
+    """The job that tells of messages which were dropped, one after the other."""
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._count = 1
+        self._told = False
+        self._count_lock = threading.Lock()
+
+    def add(self) -> bool:
+        """Count another one; False where it has been told already. Link thread."""
+        with self._count_lock:
+            self._count += not self._told
+            return not self._told
+
+    def __call__(self) -> None:
+        with self._count_lock:
+            self._told = True
+        _run_event(EventsLost(client=self._client, count=self._count))
 
 
 def _run_message(client: Client, device: Device | None, call: Call | None, received: Received) -> None:

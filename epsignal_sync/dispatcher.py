@@ -24,7 +24,29 @@ LONGEST_LOG = 1000
 RETRY_INTERVAL = 0.5
 """Seconds after which a dispatcher that raised is tried again."""
 
+MOST_MESSAGES = 100_000
+"""Received messages that may wait for callbacks; more are dropped for the application, never for the phone."""
+MOST_BYTES = 64 * 1024 * 1024
+"""Bytes of their texts that may wait."""
+HIGH_WATER = 0.5
+"""Share of these limits at which the log is told once, until the queue has been empty again."""
+
 Job = Callable[[], None]
+
+
+class MessageJob:
+    """A job for one received message, of which only so many may wait. ``size``: bytes of its text."""
+
+    __slots__ = ("run", "size")
+
+    def __init__(self, run: Job, size: int) -> None:
+        self.run = run
+        self.size = size
+
+    def __call__(self) -> None:
+        self.run()
+
+
 RunPending = Callable[[], int]
 Dispatcher = Callable[[RunPending], object]
 
@@ -69,6 +91,9 @@ class CallbackThread:
         self._jobs: deque[Job] = deque()
         self._notes: deque[tuple[int, str]] = deque(maxlen=LONGEST_LOG)
         self._jobs_lock = threading.Condition()
+        # Each is written in one place, so that they need no lock: what was put, and what was taken.
+        self._put_messages = self._put_bytes = 0
+        self._taken_messages = self._taken_bytes = 0
         self._running = False
         self._runner = 0
         self._closing = False
@@ -86,11 +111,18 @@ class CallbackThread:
         """Whether no callback runs and none waits. A callback may register others for what comes after it."""
         return not self._running and not self._jobs
 
-    def put(self, jobs: list[Job]) -> None:
-        """Append jobs. Does not block; any thread."""
+    @property
+    def backlog(self) -> tuple[int, int]:
+        """How many received messages wait for callbacks, and the bytes of their texts."""
+        return self._put_messages - self._taken_messages, self._put_bytes - self._taken_bytes
+
+    def put(self, jobs: list[Job], messages: int = 0, size: int = 0) -> None:
+        """Append jobs, among them so many messages of a ``size`` in bytes. Does not block; any thread."""
         with self._jobs_lock:
             if not self._closing:
                 self._jobs.extend(jobs)
+                self._put_messages += messages
+                self._put_bytes += size
                 self._jobs_lock.notify_all()
 
     def put_note(self, level: int, text: str) -> None:
@@ -164,6 +196,9 @@ class CallbackThread:
                 except IndexError:  # close() was quicker
                     break
                 count += 1
+                if isinstance(job, MessageJob):
+                    self._taken_messages += 1
+                    self._taken_bytes += job.size
                 self._run_job(job)
                 if self._notes and self._dispatcher is None:
                     self._write_notes()

@@ -185,6 +185,14 @@ class CallEnded(CallEvent):
 
 
 @frozen(kw_only=True)
+class EventsLost(Event):
+    """The callbacks were so far behind that messages were dropped for them here; the phones got every one."""
+
+    count: int
+    """How many messages no callback was called for."""
+
+
+@frozen(kw_only=True)
 class CallbackFailed(Event):
     """A callback raised; the others ran on."""
 

@@ -63,6 +63,11 @@ class Intake:
             self._by_src[device._attachment.src] = device
             return device, True
 
+    @property
+    def lost(self) -> int:
+        """Messages that were dropped for the callbacks so far."""
+        return self._postbox.lost
+
     def device_of(self, attachment: Attachment) -> Device:
         """Return the device of an attachment; raises KeyError where the PBX has refused it. Link thread."""
         return self._by_src[attachment.src]

@@ -33,5 +33,9 @@ class Stats:
     """EpSignal messages that no device could be found for."""
     late_replies: int
     """AttachResults that came after attach() had given up."""
+    events_lost: int
+    """Messages that no callback was called for, since the callbacks were too far behind."""
+    queue_depth: int
+    """Messages that wait for callbacks now."""
     callback_failures: int
     """Callbacks that raised."""
