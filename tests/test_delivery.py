@@ -728,3 +728,5 @@ def test_messages_that_are_too_large_for_the_callbacks(monkeypatch: pytest.Monke
     release.set()
     wait_until(lambda: len(seen) == 4)
     assert seen[:3] == [0, 1, 2] and seen[3].count == 2
+    peer.send(peer.signaling(5, {"type": "info", "dsp": "x" * 6000}))
+    wait_until(lambda: seen[4:] == [5])

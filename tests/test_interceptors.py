@@ -780,6 +780,19 @@ class Shy:
         return self._call(event)
 
 
+def test_link_survives_an_exit_on_the_application_side(peer: Peer, peer_client: eps.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = peer.attach(peer_client)
+
+    def leave(*_: object) -> None:
+        sys.exit("as a finalizer may")
+
+    monkeypatch.setattr(device._table, "receive", leave)
+    for number in range(3):
+        message = peer.signaling(number, {"type": "setup"})
+        assert exchange(peer, message) == message
+    assert peer_client.connected
+
+
 @pytest.mark.parametrize("bound", [False, True], ids=["object", "bound method"])
 def test_late_interceptor_whose_repr_exits(peer: Peer, peer_client: eps.Client, bound: bool) -> None:
     device = peer.attach(peer_client)
@@ -929,6 +942,8 @@ def test_cancelled_by_a_finalizer_while_the_rules_are_made(
     peer: Peer, peer_client: eps.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     device = peer.attach(peer_client)
+    exchange(peer, peer.signaling(3, {"type": "setup"}))
+    wait_until(lambda: device.calls)
     dying = [device.intercept(Setup, lambda event: None)]
     make_rules = interceptors._rules
 
@@ -939,8 +954,8 @@ def test_cancelled_by_a_finalizer_while_the_rules_are_made(
         return rules
 
     monkeypatch.setattr(interceptors, "_rules", collect_garbage)
-    device.intercept(Alert, lambda event: None)
-    assert len(device._interceptors) == len(device._attachment.rules) == 1
+    device.calls[3].intercept(Alert, lambda event: None)
+    assert device._interceptors == () and len(device._attachment.rules) == 1
 
 
 def test_rest_of_a_chain_is_not_asked_after_the_deadline(peer: Peer, peer_client: eps.Client) -> None:
