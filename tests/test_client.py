@@ -655,9 +655,9 @@ def test_ctrl_c_ends_run_forever(client: eps.Client) -> None:
 
 
 def test_ctrl_c_during_connect_leaves_nothing(peer: Peer) -> None:
+    descriptors = open_descriptors()  # collects garbage, where a KeyboardInterrupt would be swallowed: so before the timer runs
     timer = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
     timer.start()
-    descriptors = open_descriptors()
     with pytest.raises(KeyboardInterrupt):
         eps.connect(peer.url, app="a", password="p", timeout=60)
     timer.join()
