@@ -1,6 +1,6 @@
 """Sit in the signaling path of an innovaphone phone: a synchronous, threaded client for the EpSignal API."""
 
-from .call import Call, HistoryEntry, Party
+from .call import Call, Party
 from .client import Client
 from .connecting import connect
 from .device import Device
@@ -28,12 +28,17 @@ from .events import (
     Event,
     EventsLost,
     FacilityEvent,
+    Gap,
     InterceptorLate,
     MessageEvent,
     ReceivedEvent,
+    Reconnected,
+    Reconnecting,
     SignalEvent,
     Unrouted,
 )
+from .history import HistoryEntry
+from .intake import ConnectionState
 from .interceptors import DROP, Drop, Verdict, refuse
 from .messages import CallState
 from .ready_made import block_callers, rename_caller, rewrite_called
@@ -45,7 +50,8 @@ __version__ = "0.1.0"
 __all__ = [
     "DROP", "AttachError", "Call", "CallEnded", "CallEndedError", "CallError", "CallStarted", "CallState", "CallStateChanged",
     "CallbackFailed", "Client", "ClosedError", "ConnectError", "ConnectTimeout", "ConnectionLost", "ConnectionLostError",
-    "DetachedError", "Device", "Drop", "EpSignalError", "Event", "EventsLost", "FacilityEvent", "HistoryEntry", "Interceptor",
-    "InterceptorLate", "LoginError", "ManualDispatcher", "MessageEvent", "Party", "ReceivedEvent", "ReplyTimeout", "SignalEvent", "Stats",
-    "Subscription", "Unrouted", "UsageError", "Verdict", "block_callers", "connect", "refuse", "rename_caller", "rewrite_called",
+    "ConnectionState", "DetachedError", "Device", "Drop", "EpSignalError", "Event", "EventsLost", "FacilityEvent", "Gap",
+    "HistoryEntry", "Interceptor", "InterceptorLate", "LoginError", "ManualDispatcher", "MessageEvent", "Party", "ReceivedEvent",
+    "Reconnected", "Reconnecting", "ReplyTimeout", "SignalEvent", "Stats", "Subscription", "Unrouted", "UsageError", "Verdict",
+    "block_callers", "connect", "refuse", "rename_caller", "rewrite_called",
 ]  # fmt: skip

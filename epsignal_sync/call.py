@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
-
 from .deadline import Deadline
-from .errors import CallEndedError, UsageError
+from .errors import CallEndedError, EpSignalError, UsageError
+from .history import HistoryEntry
 from .messages import CallState, Cause, Rel, Setup, Signal
 from .messages.record import received
 from .protocol.call_record import CallRecord
@@ -20,22 +20,6 @@ if TYPE_CHECKING:
 
 ANSWERED_ELSEWHERE = 26
 """The Q.850 cause value "non-selected user clearing": another phone of the user was faster."""
-
-
-@frozen
-class HistoryEntry:
-    """One signal of a call: received, or sent by the app."""
-
-    at: float
-    """When it was received, or put on its way, in Unix seconds."""
-    to_device: bool
-    """True: towards the device. False: towards the PBX."""
-    type: str
-    """Its type, such as "setup"."""
-    text: str = field(repr=False)
-    """The JSON text of the whole message; what is longer than 4096 bytes is cut off."""
-    verdict: str | None
-    """What became of it, as in ``event.verdict`` at that time; "own" also stands at everything that the app sent."""
 
 
 class Call(EventSource):
@@ -83,6 +67,14 @@ class Call(EventSource):
     def ended(self) -> bool:
         """Whether the call is over."""
         return self._record.ended_at is not None
+
+    @property
+    def stale(self) -> bool:
+        """Whether it may be over without the app knowing: the connection is lost, or the device has unregistered.
+
+        Until the PBX names it again or it ends; two minutes after a Detached without an Attached it counts as lost.
+        """
+        return self._record.stale
 
     @property
     def on_hold(self) -> bool:
@@ -151,7 +143,8 @@ class Call(EventSource):
         """Who began its end, with disc, rel, or progress with a cause; None before that.
 
         "device"; "pbx"; "app"; "dropped": an interceptor did not let its setup through; "replaced": another call began
-        with its id; "gap": the connection was lost, and with it a call that the app had started.
+        with its id; "gap": it was gone when the app was in the device's path again, or the connection was lost, and with it
+        a call that the app had started.
         """
         return self._record.ended_by
 
@@ -212,10 +205,10 @@ class Call(EventSource):
             if not self._release(side, signal, Deadline(timeout)):
                 raise self._error("send() sent nothing")
             return
-        record = self._record
+        record, connection = self._record, self._device._connection.link.inbox.connection
         if self.ended or side in record.claimed or side in record.released:
             raise self._error("send() sent nothing")
-        self._device._client._send_signaling(self._device, signal, record.id, side, timeout)
+        self._device._connection.send_signaling(self._device, signal, record.id, side, timeout, connection)
 
     def wait(self, *states: CallState | str, timeout: float | None = 10) -> CallState:
         """Block until the call is in one of these states, and return it; at once if it is in one already.
@@ -268,10 +261,11 @@ class Call(EventSource):
 
     def _release(self, to_device: bool, rel: Rel, deadline: Deadline) -> bool:
         """Send a rel to one side, if it has not had one; returns whether it has it from here."""
+        connection = self._device._connection.link.inbox.connection
         if not self._claim(to_device):
             return False
         try:
-            self._device._client._send_signaling(self._device, rel, self.id, to_device, deadline.remaining())
+            self._device._connection.send_signaling(self._device, rel, self.id, to_device, deadline.remaining(), connection)
         except BaseException:
             with self._registry.lock:
                 self._record.claimed -= {to_device}
@@ -296,13 +290,13 @@ class Call(EventSource):
             return False
         parts = {key: disc[key] for key in ("loc", "num") if isinstance(disc.get(key), (int, str))}
         rel = Rel(cau=Cause(**parts)) if parts else Rel()
-        self._device._client._answer_signaling(self._device, rel, self.id, self._far_end)
+        self._device._connection.answer_signaling(self._device, rel, self.id, self._far_end)
         return True
 
     # ------------------------------------------------------------ waiting
 
     def _wait(self, states: frozenset[CallState], timeout: float | None, what: str) -> CallState:
-        replies = self._device._client._replies
+        replies = self._device._connection.replies
         timed_out = f"{self._name} {what} within {timeout} s: wait longer, or hang it up"
         return self._waiters.wait(states, self._record, replies, Deadline(timeout), timed_out, self._ended_while_waiting)
 
@@ -313,6 +307,10 @@ class Call(EventSource):
     def _over(self) -> None:
         """Tell whoever waits that the call is over. Link thread."""
         self._waiters.over(self._ended_while_waiting)
+
+    def _interrupted(self, error: Callable[[], EpSignalError]) -> None:
+        """Tell whoever waits that nothing is known of the call any more. Link thread."""
+        self._waiters.fail(error)
 
     def _ended_while_waiting(self) -> CallEndedError:
         return self._error("the state that was waited for does not come any more")

@@ -34,6 +34,7 @@ class Postbox:
         self._jobs: list[Job] = []
         self._messages = self._size = 0
         """What of the jobs are messages, and the bytes of their texts."""
+        self._held: dict[Device, _Held] = {}
         self._lost: _Lost | None = None
         self._warned = False
         self.lost = 0
@@ -46,20 +47,28 @@ class Postbox:
             or (device is not None and device._subscriptions)
             or (record is not None and record.view is not None and record.view._subscriptions)
             or self._jobs
+            or self._held
             or not self._callbacks.idle
         )
 
     def put_message(self, received: Received, device: Device | None, call: Call | None) -> None:
         """Queue a received message; beyond the limits it is dropped for the callbacks, and EventsLost stands in its place."""
         waiting, size = self._callbacks.backlog
-        if waiting + self._messages >= MOST_MESSAGES or size + self._size >= MOST_BYTES:
+        waiting += self._messages + sum(held.messages for held in self._held.values())
+        size += self._size + sum(held.size for held in self._held.values())
+        if waiting >= MOST_MESSAGES or size >= MOST_BYTES:
             self._lose()
             return
         self._lost = None
+        length = len(received.text)
+        job = MessageJob(functools.partial(_run_message, self._client, device, call, received), length)
+        held = self._held.get(device) if device is not None else None
+        if held is not None:
+            held.put(job, length)
+            return
         self._messages += 1
-        self._size += len(received.text)
-        job = functools.partial(_run_message, self._client, device, call, received)
-        self._jobs.append(MessageJob(job, len(received.text)))
+        self._size += length
+        self._jobs.append(job)
 
     def _lose(self) -> None:
         self.lost += 1
@@ -77,7 +86,21 @@ class Postbox:
 
     def put_event(self, event: Event) -> None:
         """Queue an event."""
-        self._jobs.append(functools.partial(_run_event, event))
+        held = self._held.get(event.device) if event.device is not None else None
+        (self._jobs if held is None else held.jobs).append(functools.partial(_run_event, event))
+
+    def hold(self, device: Device) -> None:
+        """Keep what comes for a device until :meth:`release`."""
+        self._held.setdefault(device, _Held())
+
+    def release(self, device: Device, event: Event) -> None:
+        """Queue an event of a device, and behind it what was kept for the device."""
+        held = self._held.pop(device, None)
+        self.put_event(event)
+        if held is not None:
+            self._jobs += held.jobs
+            self._messages += held.messages
+            self._size += held.size
 
     def put_note(self, level: int, text: str) -> None:
         """Have a note written to the log."""
@@ -90,6 +113,20 @@ class Postbox:
             self._callbacks.put(jobs, self._messages, self._size)
             self._messages = self._size = 0
             self._watch_backlog()
+
+
+class _Held:
+    """The jobs of one device that are kept, and what of them are messages."""
+
+    def __init__(self) -> None:
+        self.jobs: list[Job] = []
+        self.messages = self.size = 0
+
+    def put(self, job: MessageJob, size: int) -> None:
+        """Add a message."""
+        self.jobs.append(job)
+        self.messages += 1
+        self.size += size
 
 
 class _Lost:
@@ -117,7 +154,7 @@ def _run_message(client: Client, device: Device | None, call: Call | None, recei
     subscriptions = in_order((client, device, call))
     if not subscriptions:
         return
-    message = decode(received.data, client._session.apis)
+    message = decode(received.data, client._apis)
     remember_text(message, received.text, received.data)
     signal = message.sig if isinstance(message, Signaling) else None
     calls: list[tuple[Subscription, Any]] = []

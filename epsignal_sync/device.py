@@ -14,12 +14,14 @@ from .own_setup import own_setup
 from .protocol.calls import CallRecord, CallTable
 from .protocol.codec import encode
 from .protocol.envelope import OWN_CALL_IDS
+from .protocol.gap import GapWatch
 from .protocol.session import Attachment
 from .registry import EventSource
 from .replies import Reply
 
 if TYPE_CHECKING:
     from .client import Client
+    from .connection import Connection
 
 ATTACHED_SOON = 1.0
 """Seconds for which a new call waits for the first Attached, which follows the AttachResult of a registered device."""
@@ -31,13 +33,17 @@ class Device(EventSource):
     Its attributes may be read in any thread.
     """
 
-    def __init__(self, client: Client, attachment: Attachment) -> None:
+    def __init__(self, client: Client, connection: Connection, attachment: Attachment) -> None:
         super().__init__(client._registry)
         self._client = client
+        self._connection = connection
         self._attachment = attachment
         self._answer = Reply()
         """Settled by the AttachResult."""
+        self._asked = True
+        """Whether an Attach is on its way and no AttachResult has come for it."""
         self._table = CallTable()
+        self._gap = GapWatch()
         self._result: AttachResult | None = None
         self._attached = False
         self._was_attached = False
@@ -80,8 +86,8 @@ class Device(EventSource):
     def wait_attached(self, *, timeout: float | None = 10) -> None:
         """Block until the device is registered and the app in its path; at once if it is already.
 
-        ``timeout`` in seconds, None for ever. Raises ReplyTimeout, ConnectionLostError, ClosedError. Any thread,
-        callbacks included.
+        ``timeout`` in seconds, None for ever. Raises ReplyTimeout, ClosedError, and ConnectionLostError where the
+        connection is lost meanwhile; called after that, it waits for the connection, too. Any thread, callbacks included.
         """
         deadline = Deadline(timeout)
         reply = Reply()
@@ -90,7 +96,7 @@ class Device(EventSource):
                 return
             self._waiting_attached.append(reply)
         try:
-            self._client._replies.wait(reply, deadline, f"{self.hw} was not attached within {timeout} s: {self._advice}")
+            self._connection.replies.wait(reply, deadline, f"{self.hw} was not attached within {timeout} s: {self._advice}")
         finally:
             with self._registry.lock:
                 self._waiting_attached = [one for one in self._waiting_attached if one is not reply]
@@ -111,7 +117,7 @@ class Device(EventSource):
             raise UsageError(f"send() takes a Call or its id as call, not {type(call).__name__}")
         if not isinstance(to_device, bool):
             raise UsageError(f"send() takes to_device=True (to the device) or False (to the PBX), not {to_device!r:.80}")
-        self._client._send_signaling(self, signal, number, to_device, timeout)
+        self._connection.send_signaling(self, signal, number, to_device, timeout)
 
     def dial(
         self,
@@ -159,9 +165,9 @@ class Device(EventSource):
         return f"<Device {self.hw}: {'attached' if self._attached else 'not attached'}, {len(self._table.live)} calls>"
 
     def _start_call(self, verb: str, setup: Setup, to_device: bool, timeout: float | None) -> Call:
-        client = self._client
         deadline = Deadline(timeout)
         self._check_attached(verb, deadline)
+        connection = self._connection.link.inbox.connection
         try:
             number = OWN_CALL_IDS.issue()
         except OverflowError as error:
@@ -169,7 +175,7 @@ class Device(EventSource):
         record = self._table.begin_own(number, to_device, encode(setup), time.time())
         call = self._view(record)
         try:
-            client._send_signaling(self, setup, number, to_device, deadline.remaining())
+            self._connection.send_signaling(self, setup, number, to_device, deadline.remaining(), connection)
         except BaseException:
             self._table.forget_own(record)
             raise
@@ -184,8 +190,7 @@ class Device(EventSource):
             except ReplyTimeout:
                 pass
         if not self._attached:
-            if self._client._link is not None:
-                self._client._link.inbox.check()  # a client that has ended says so
+            self._connection.link.inbox.check()  # a connection that is lost says so
             raise DetachedError(f"{verb} sent nothing: {self.hw} is not attached now; {self._advice}, and use wait_attached()")
 
     # ------------------------------------------------------------ for the client, on the link thread

@@ -142,6 +142,15 @@ class CallbackThread:
         """Whether close() is through: no callback starts any more."""
         return self._closed
 
+    def wait_idle(self, deadline: Deadline) -> None:
+        """Block until what waits now has run, or the time is over; at once inside a callback, and after close(). Any thread."""
+        if self.runs_here or threading.current_thread() is self._thread:
+            return
+        done = threading.Event()
+        self.put([done.set])
+        while not (done.is_set() or self._closing or deadline.expired):
+            done.wait(deadline.remaining(WAKE_INTERVAL))
+
     def run_pending(self) -> int:
         """Run jobs for about 10 ms and return how many; called by a dispatcher, in the thread it likes."""
         try:

@@ -92,7 +92,7 @@ class ReceivedEvent:
         """
         if not isinstance(self.message, Signaling) or self.verdict == "own":
             raise UsageError(f"{type(self.message).__name__} is not forwarded: only the Signaling of a device's own calls is")
-        self.client._forward(self._received)
+        self.client._forward(self._received, self.device)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.message!r}, to_device={self.to_device})"
@@ -145,10 +145,52 @@ class Event:
 
 @frozen(kw_only=True)
 class ConnectionLost(Event):
-    """The connection to the PBX is gone; no further message comes."""
+    """The connection to the PBX is gone. No device is attached until it is there again; see Reconnecting."""
 
     error: EpSignalError
     """Why."""
+
+
+@frozen(kw_only=True)
+class Reconnecting(Event):
+    """The connection is to be made again: after it was lost, and after each attempt that failed."""
+
+    delay: float
+    """Seconds until the next attempt: from 1 doubling to 32, a quarter more or less."""
+    attempt: int
+    """Which attempt in a row that is, from 1."""
+    error: EpSignalError
+    """Why there is no connection."""
+
+
+@frozen(kw_only=True)
+class Reconnected(Event):
+    """The connection is there again, and logged in; the devices are being attached again. Callbacks are in place."""
+
+    address: str
+    """Host and port of the PBX."""
+
+
+@frozen(kw_only=True)
+class Gap(Event):
+    """For some time the app was not in the path of a device: the connection was lost, or the device had unregistered.
+
+    Comes after the device was attached again, before anything else of it: as soon as the PBX has named each call that
+    was known, after a second at the latest. What was missed cannot be had; the calls lost end with ``ended_by`` "gap".
+    """
+
+    device: Device
+    """The device."""
+    from_: float
+    """When it began, in Unix seconds: when something was last heard on the connection, or the device unregistered."""
+    to: float
+    """When the device was attached again, in Unix seconds."""
+    kept: tuple[Call, ...]
+    """Calls that go on; their state is what the PBX says it is now."""
+    lost: tuple[Call, ...]
+    """Calls that were over by then; nobody knows when and why they ended."""
+    new: tuple[Call, ...]
+    """Calls that began meanwhile, as far as the PBX has named them by now."""
 
 
 @frozen(kw_only=True)

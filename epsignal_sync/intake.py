@@ -1,67 +1,92 @@
-"""What the client does with each delivery of the relay: settle who waits, move devices and calls, queue events.
+"""What a connection does with each delivery of the relay: settle who waits, move devices and calls, queue events.
 
-Runs on the link thread, so it runs no user code and never blocks; the phone's message has gone on before.
+Runs on the link thread, so it runs no user code and never blocks; the phone's message has gone on before. The calls are
+told of in :mod:`.call_changes`, losses and returns in :mod:`.gaps`.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections import deque
-from collections.abc import Callable
+from enum import Enum
 from typing import TYPE_CHECKING
 
-from .call import Call
+from .call_changes import CallChanges
 from .delivery import Postbox
 from .device import Device
-from .errors import AttachError, ClosedError, EpSignalError, again
-from .events import CallEnded, CallStarted, CallStateChanged, ConnectionLost, Unrouted
-from .messages import AttachResult, CallState
+from .errors import AttachError, ClosedError, ConnectionLostError, EpSignalError, again
+from .events import ConnectionLost, Reconnected, Reconnecting, Unrouted
+from .gaps import Gaps
+from .messages import AttachResult
 from .messages.record import received as record_of
 from .messages.record import remember_text, shown
-from .protocol.calls import NOTHING, CallRecord, Change
+from .protocol.calls import NOTHING, Change
 from .protocol.codec import decode
 from .protocol.envelope import is_epsignal
 from .protocol.session import Attachment
 from .relay.deliveries import Delivery, Late, LinkDown, LinkUp, Note, Received, Sent
-from .replies import Replies, Reply
+from .replies import Reply
+from .timers import Timers
 
 if TYPE_CHECKING:
     from .client import Client
+    from .connection import Connection
 
 ATTACHED_TIME = 5.0
 """Seconds after an AttachResult without an Attached in which somebody should be told."""
+ATTACH_AGAIN_TIME = 60.0
+"""Seconds after which a device is attached again that was accepted once and then refused."""
+
+
+class ConnectionState(str, Enum):
+    """How far a connection is."""
+
+    NEW = "new"
+    """connect() was not called yet."""
+    CONNECTING = "connecting"
+    """connect() is at work."""
+    CONNECTED = "connected"
+    """Logged in."""
+    RECONNECTING = "reconnecting"
+    """The connection was lost, and is being made again."""
+    CLOSED = "closed"
+    """The end: close() was called, or the connection is lost for good."""
+
+    __str__ = str.__str__
 
 
 class Intake:
-    """The devices of one client and what is received for them."""
+    """The devices of one connection and what is received for them."""
 
-    def __init__(self, client: Client, postbox: Postbox, replies: Replies) -> None:
+    def __init__(self, client: Client, connection: Connection, postbox: Postbox) -> None:
         self._client = client
+        self._connection = connection
         self._postbox = postbox
-        self._replies = replies
-        self._devices_lock = threading.Lock()
-        self._by_hw: dict[str, Device] = {}
+        self._timers = Timers()
+        self._changes = CallChanges(client, postbox)
+        self._gaps = Gaps(client, postbox, self._changes, self._timers)
         self._by_src: dict[str, Device] = {}
-        self._unattached: deque[tuple[float, Device]] = deque()
         self.up = Reply()
         """Settled by the login, failed by its failure."""
-        self.ended = Reply()
-        self.connected = False
+        self.was_up = False
+        """Whether a login has ever gone through."""
+        self.state = ConnectionState.CONNECTING
+        self.address = ""
+        """Host and port of the PBX that was logged in to last."""
         self.error: EpSignalError | None = None
+        """Why it ended for good."""
         self.unrouted = 0
         self.late_replies = 0
+        self.reconnects = 0
 
-    def device_for(self, hw: str, make: Callable[[], Device]) -> tuple[Device, bool]:
-        """Return the device of a hardware id and whether it is a new one. Any thread."""
-        with self._devices_lock:
-            device = self._by_hw.get(hw)
-            if device is not None:
-                return device, False
-            device = self._by_hw[hw] = make()
-            self._by_src[device._attachment.src] = device
-            return device, True
+    def add(self, device: Device) -> None:
+        """Take on a device. Any thread."""
+        self._by_src[device._attachment.src] = device
+
+    @property
+    def devices(self) -> list[Device]:
+        """The devices of this connection. Any thread."""
+        return list(self._by_src.copy().values())
 
     @property
     def lost(self) -> int:
@@ -79,10 +104,11 @@ class Intake:
                 self._take(item, now)
             except Exception as error:  # a fault here must not take the rest of the batch with it
                 self._postbox.put_note(logging.ERROR, f"a received message could not be handled ({type(error).__name__}): please report it")
+        next_at = self._timers.run(now)
         self._postbox.flush()
         if self.error is not None:
-            self.ended.settle()  # last: whoever sees the end finds everything queued
-        return self._check_unattached(now)
+            self._client._connection_ended(self._connection, self.error)  # last: whoever sees the end finds everything queued
+        return next_at
 
     def _take(self, item: Delivery, now: float) -> None:
         if isinstance(item, Received):
@@ -94,45 +120,53 @@ class Intake:
         elif isinstance(item, Note):
             self._postbox.put_note(item.level, item.text)
         elif isinstance(item, LinkUp):
-            self.connected = True
-            self.up.settle()
+            self._take_up(item, now)
         else:
-            self._take_end(item, now)
+            self._take_down(item)
 
     # ------------------------------------------------------------ messages
 
     def _take_message(self, item: Received, now: float) -> None:
         device = None if item.attachment is None else self._by_src.get(item.attachment.src)
-        change = NOTHING
-        if device is not None:
-            change = self._take_for_device(item, device, now)
-        wanted = self._wanted(device, change)
+        kind = item.data["mt"]
+        change = NOTHING if device is None else self._change(item, kind, device, now)
+        wanted = self._changes.wanted(device, change)
         if wanted:
             call = None if device is None or change.call is None else device._view(change.call)
             self._postbox.put_message(item, device, call)
         if device is None:
-            if is_epsignal(item.data, self._client._session.apis):
+            if is_epsignal(item.data, self._client._apis):
                 self._take_unrouted(item)
-        elif change.call is not None:
-            self._take_change(device, change, wanted)
+            return
+        if change.call is not None:
+            self._changes.tell(device, change, wanted)
+            if device._gap.settling:
+                sig = item.data.get("sig")
+                self._gaps.take(device, change, is_sync=kind == "Sync", is_setup=isinstance(sig, dict) and sig.get("type") == "setup")
+        elif kind in ("Attached", "Detached", "AttachResult"):
+            self._take_for_device(item, kind, device, now)
 
-    def _take_for_device(self, item: Received, device: Device, now: float) -> Change:
+    def _change(self, item: Received, kind: str, device: Device, now: float) -> Change:
+        """Return what a message does to the device's calls."""
         data, table = item.data, device._table
-        kind = data["mt"]
         if kind == "Signaling":
             to_device = data.get("to") is True
             return table.receive(data.get("call"), to_device, data.get("sig"), item.received_at, now, item.text, item.verdict)
         if kind == "Sync":
             return table.sync(data.get("call"), data.get("info"), item.received_at, now)
+        return NOTHING
+
+    def _take_for_device(self, item: Received, kind: str, device: Device, now: float) -> None:
         if kind == "Attached":
             self._postbox.put_note(logging.INFO, f"attached to {device.hw}")
             device._set_attached(True)
+            self._gaps.attached(device, item.received_at, now)
         elif kind == "Detached":
             self._postbox.put_note(logging.INFO, f"{device.hw} has unregistered")
+            self._gaps.detached(device, item.received_at, now)
             device._set_attached(False)
-        elif kind == "AttachResult":
+        else:
             self._take_attach_result(item, device, now)
-        return NOTHING
 
     def _take_sent(self, item: Sent, now: float) -> None:
         device = self._by_src.get(item.attachment.src)
@@ -141,7 +175,7 @@ class Intake:
             return
         change = device._table.sent(item.call, item.to_device, sig, item.sent_at, now, item.text, item.refused)
         if change.call is not None:
-            self._take_change(device, change, self._wanted(device, change))
+            self._changes.tell(device, change)
 
     def _take_late(self, item: Late) -> None:
         text, event = self._client._interceptors_at_work.late(item.held)
@@ -149,110 +183,115 @@ class Intake:
         if self._postbox.wanted(event.device, None if event.call is None else event.call._record):
             self._postbox.put_event(event)
 
-    def _take_attach_result(self, item: Received, device: Device, now: float) -> None:
-        result = record_of(AttachResult, item.data)
-        err = result.err
-        device._result = result
-        self.late_replies += device._given_up
-        if err is None:
-            device._answer.settle()
-            if not device.attached:
-                self._unattached.append((now + ATTACHED_TIME, device))
-            return
-        with self._devices_lock:
-            self._by_src.pop(device._attachment.src, None)
-            if self._by_hw.get(device.hw) is device:
-                del self._by_hw[device.hw]
-        device._set_attached(False)
-        hw, text = device.hw, shown(err)[:200]
-        device._answer.fail(
-            lambda: AttachError(
-                f"the PBX refused to attach to {hw}: err is {text}; check that hw is spelled exactly as the device registers",
-                hw=hw,
-                err=err,
-            )
-        )
-
-    # ------------------------------------------------------------ calls
-
-    def _wanted(self, device: Device | None, change: Change) -> bool:
-        return self._postbox.wanted(device, change.call) or (change.replaced is not None and self._postbox.wanted(device, change.replaced))
-
-    def _take_change(self, device: Device, change: Change, wanted: bool) -> None:
-        """Tell of what has become of a call: first who waits for it, then, where it is wanted, the callbacks."""
-        record = change.call
-        assert record is not None  # there is no change without a call
-        if change.replaced is not None:
-            self._tell_end(device, change.replaced, wanted)
-        call: Call | None = device._view(record) if wanted else record.view
-        if call is not None:
-            for _, state in change.moves:
-                call._reached(state)
-        if wanted and call is not None:
-            self._put_moves(device, call, change)
-        if change.ended:
-            self._tell_end(device, record, wanted)
-        if record.disc is not None and not change.ended:
-            self._answer_disc(device._view(record))
-
-    def _put_moves(self, device: Device, call: Call, change: Change) -> None:
-        client, moves = self._client, change.moves
-        if change.started:
-            state = moves[0][1] if moves else CallState.NULL
-            self._postbox.put_event(CallStarted(client=client, device=device, call=call, state=state))
-            moves = () if change.ended else moves[1:]  # a setup that was dropped went nowhere
-        for previous, state in moves:
-            self._postbox.put_event(CallStateChanged(client=client, device=device, call=call, state=state, previous=previous))
-
-    def _tell_end(self, device: Device, record: CallRecord, wanted: bool) -> None:
-        call: Call | None = device._view(record) if wanted else record.view
-        if call is None:
-            return  # nobody has ever seen it
-        call._over()
-        if wanted:
-            self._postbox.put_event(CallEnded(client=self._client, device=device, call=call))
-        else:
-            call._drop_callbacks()  # with the event they go after it
-
-    def _answer_disc(self, call: Call) -> None:
-        try:
-            call._answer_disc()
-        except EpSignalError:
-            pass  # the connection has ended, and the call with it
-
     def _take_unrouted(self, item: Received) -> None:
         self.unrouted += 1
         if self.unrouted == 1:
             self._postbox.put_note(logging.WARNING, f"the PBX sent a {item.data['mt'][:40]!r} for no device that is known here")
         if self._postbox.wanted():
-            message = decode(item.data, self._client._session.apis)
+            message = decode(item.data, self._client._apis)
             remember_text(message, item.text, item.data)
             self._postbox.put_event(Unrouted(client=self._client, message=message))
 
-    # ------------------------------------------------------------ time and end
+    # ------------------------------------------------------------ attaching
 
-    def _check_unattached(self, now: float) -> float | None:
-        while self._unattached:
-            at, device = self._unattached[0]
-            if not device.attached and now < at:
-                return at
-            self._unattached.popleft()
-            if not device.attached:
-                text = f"the PBX took the Attach for {device.hw}, but {ATTACHED_TIME:g} s later it is not attached: {device._advice}"
-                self._postbox.put_note(logging.WARNING, text)
-        return None
-
-    def _take_end(self, down: LinkDown, now: float) -> None:
-        was_up, self.connected = self.connected, False
-        error = self.error = down.error
-        for device in list(self._by_src.values()):
+    def _take_attach_result(self, item: Received, device: Device, now: float) -> None:
+        asked, device._asked = device._asked, False
+        result = record_of(AttachResult, item.data)
+        self.late_replies += device._given_up or not asked
+        device._given_up = False
+        if not asked and result.err is None:
+            return  # nobody has asked: what was answered before stands
+        device._result = result
+        if result.err is None:
+            device._answer.settle()
+            self._timers.at(now + ATTACHED_TIME, lambda now: self._warn_unattached(device))
+        elif device._attachment.accepted:
+            text = (
+                f"the PBX, which had taken the Attach for {device.hw}, refused it now: err is {shown(result.err)[:200]}; it is tried again"
+            )
+            self._postbox.put_note(logging.WARNING, text)
+            self._gaps.detached(device, item.received_at, now)
             device._set_attached(False)
+            self._timers.at(now + ATTACH_AGAIN_TIME, lambda now: self._attach_again(device))
+        else:
+            self._refuse(device, result)
 
+    def _refuse(self, device: Device, result: AttachResult) -> None:
+        self._by_src.pop(device._attachment.src, None)
+        self._client._devices.forget(device)
+        device._set_attached(False)
+        hw, err = device.hw, result.err
+        text = f"the PBX refused to attach to {hw}: err is {shown(err)[:200]}; check that hw is spelled exactly as the device registers"
+        device._answer.fail(lambda: AttachError(text, hw=hw, err=err))
+
+    def _attach_again(self, device: Device) -> None:
+        if self.state is ConnectionState.CONNECTED and not device.attached and not device._asked:
+            device._asked = True
+            try:
+                self._connection.link.inbox.attach(device._attachment)
+            except EpSignalError:
+                pass  # with the next connection every device is attached anyway
+
+    def _warn_unattached(self, device: Device) -> None:
+        if not device.attached and self.state is ConnectionState.CONNECTED:
+            text = f"the PBX took the Attach for {device.hw}, but {ATTACHED_TIME:g} s later it is not attached: {device._advice}"
+            self._postbox.put_note(logging.WARNING, text)
+
+    # ------------------------------------------------------------ the connection
+
+    def _take_up(self, item: LinkUp, now: float) -> None:
+        again_up, self.was_up = self.was_up, True
+        self.state = ConnectionState.CONNECTED
+        self.address = item.address
+        for device in self.devices:
+            device._asked = True  # with the login each is attached
+            self._gaps.connected(device, now)
+        if again_up:
+            self.reconnects += 1
+            self._postbox.put_note(logging.WARNING, f"connected again to {item.address}")
+            self._postbox.put_event(
+                Reconnected(client=self._client, device=self._client._only_device(self._connection), address=item.address)
+            )
+        self.up.settle()
+
+    def _take_down(self, down: LinkDown) -> None:
+        was_up = self.state is ConnectionState.CONNECTED
+        error, client = down.error, self._client
+        final = down.retry_in is None
+        self.state = ConnectionState.CLOSED if final else ConnectionState.RECONNECTING
         self.up.fail(lambda: again(error))
-        self._replies.end(lambda: again(error))
+        for device in self.devices:
+            if was_up:
+                self._gaps.connection_lost(device, time.time() if down.heard_at is None else down.heard_at)
+            device._set_attached(False)
+        self._fail_waiting(error, final)
         if was_up and not isinstance(error, ClosedError):
-            self._postbox.put_note(logging.WARNING, str(error))
-            self._postbox.put_event(ConnectionLost(client=self._client, error=error))
-        for device in list(self._by_src.values()):
-            for change in device._table.end_own(time.time(), now):
-                self._take_change(device, change, self._wanted(device, change))
+            coming = "" if final else f"; connecting again in {down.retry_in:.1f} s"
+            self._postbox.put_note(logging.WARNING, f"{error}{coming}")
+            self._postbox.put_event(ConnectionLost(client=client, device=client._only_device(self._connection), error=error))
+        for device in self.devices:
+            self._changes.tell_all(device, device._table.end_own(time.time()))
+            if final and not isinstance(error, ClosedError):
+                self._gaps.end_all(device)
+        if final:
+            self.error = error
+        else:
+            assert down.retry_in is not None
+            if not was_up:
+                self._postbox.put_note(logging.INFO, f"connecting again in {down.retry_in:.1f} s (attempt {down.attempt}): {error}")
+            self._postbox.put_event(
+                Reconnecting(
+                    client=client, device=client._only_device(self._connection), delay=down.retry_in, attempt=down.attempt, error=error
+                )
+            )
+
+    def _fail_waiting(self, error: EpSignalError, final: bool) -> None:
+        """Fail whoever waits for something on this connection; nobody new can, where it does not come back."""
+        replies = self._connection.replies
+        if final:
+            replies.end(lambda: again(error))
+            return
+        replies.fail(lambda: ConnectionLostError(f"the connection was lost while this was waited for; it is being made again ({error})"))
+        for device in self.devices:
+            if device._result is None:
+                device._answer = Reply()  # the Attach is sent again, and attach() may be called again to wait for it

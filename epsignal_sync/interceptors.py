@@ -22,7 +22,7 @@ from .call import Call
 from .deadline import Deadline
 from .delivery import events_for, report_failure
 from .device import Device
-from .errors import EpSignalError, UsageError
+from .errors import UsageError
 from .events import InterceptorLate, ReceivedEvent
 from .messages import Cause, Facility, Rel, Setup, Signal, Signaling, UnknownFacility, UnknownSignal
 from .messages.record import remember_text
@@ -103,7 +103,7 @@ class Interceptors:
         device = source.device if isinstance(source, Call) else source
         if isinstance(device, Device) and not device._attachment.forward:
             raise UsageError(f"{device.hw} is attached with forward=False: the app forwards each message itself, or does not")
-        if self._client._link is not None:
+        if self._client._connections:
             self.start_worker()
 
     def publish(self, source: EventSource) -> None:
@@ -119,16 +119,15 @@ class Interceptors:
                 attachment.scopes = tuple(scope for scope, rules in scopes.items() if rules)
                 attachment.rules = tuple(itertools.chain.from_iterable(scopes.values()))
             else:
-                self._client._session.rules = _rules(source)
+                for connection in self._client._connections:
+                    connection.session.rules = _rules(source)
 
     # ------------------------------------------------------------ link thread
 
-    def ask(self, held: Held) -> None:
+    def ask(self, held: Held, device: Device) -> None:
         """Have a worker ask the application about a message. Does not block. Whatever it raises, the message goes on."""
         received: Received = held.item
         client, data = self._client, received.data
-        assert received.attachment is not None  # only what belongs to a device is held
-        device = client._intake.device_of(received.attachment)
         to_device, now = data.get("to") is True, time.monotonic()
         record = device._table.prepare(data.get("call"), to_device, data.get("sig"), received.received_at, now)
         call = None if record is None else device._view(record)
@@ -189,7 +188,7 @@ class Interceptors:
                 answer = self._ask_chain(question)
             except BaseException as error:  # sys.exit() included: whatever an interceptor does, the message goes on
                 answer, failure = Answer(question.held), error
-            self._put_answer(answer)
+            question.device._connection.link.inbox.answer(answer)
             if failure is not None:
                 self._report(question, failure)
             with self._workers_lock:
@@ -205,18 +204,10 @@ class Interceptors:
         else:
             client._callbacks.put([functools.partial(report_failure, client, asked, question.event, error)])
 
-    def _put_answer(self, answer: Answer) -> None:
-        link = self._client._link
-        assert link is not None  # it has received something
-        try:
-            link.inbox.answer(answer)
-        except EpSignalError:
-            pass  # the connection has ended, and what was held on it is known to be lost
-
     def _ask_chain(self, question: _Question) -> Answer:
         """Call the interceptors that want the message, each with what the one before left; returns what is to be done."""
         received: Received = question.held.item
-        message = decode(received.data, self._client._session.apis)
+        message = decode(received.data, self._client._apis)
         remember_text(message, received.text, received.data)
         assert isinstance(message, Signaling)
         original = signal = message.sig
@@ -247,7 +238,7 @@ class Interceptors:
 
     def _change(self, question: _Question, messages: list[Signaling]) -> Answer:
         received: Received = question.held.item
-        encoded = [self._client._encoded(message) for message in messages]
+        encoded = [question.device._connection.encoded(message) for message in messages]
         kind = received.data["sig"].get("type")
         return Answer(
             question.held,
@@ -259,7 +250,7 @@ class Interceptors:
         refusal = None
         if drop.cause is not None and isinstance(message.call, int):
             rel = Rel(cau=Cause(num=drop.cause))
-            refusal = self._client._sent(question.device, rel, message.call, message.to is not True, refused=True)
+            refusal = question.device._connection.sent(question.device, rel, message.call, message.to is not True, refused=True)
         return Answer(question.held, texts=(), keeps_type=False, refusal=refusal)
 
 

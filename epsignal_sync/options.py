@@ -1,9 +1,16 @@
-"""Judging what a program passes, before anything is sent. Knows nothing of what it is for."""
+"""Judging what a program passes, before anything is sent."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from .deadline import is_seconds
 from .errors import UsageError
+from .messages import AppLogin
+from .protocol.digest import info_text
+from .protocol.session import Credentials
+from .relay.endpoint import Endpoint, parse_url
 
 MEBIBYTE = 1024 * 1024
 
@@ -39,3 +46,40 @@ def check_sizes(**sizes: int) -> None:
     for name, size in sizes.items():
         if type(size) is not int or size < 1:
             raise UsageError(f"{name}= takes a number of bytes above 0, not {size!r:.80}")
+
+
+def check_switches(**switches: bool) -> None:
+    """Raise UsageError for what is neither True nor False."""
+    for name, switch in switches.items():
+        if not isinstance(switch, bool):
+            raise UsageError(f"{name}= takes True or False, not {switch!r:.80}")
+
+
+def check_attempts(reconnect_attempts: int | None) -> None:
+    """Raise UsageError for what is neither None nor a number above 0."""
+    if reconnect_attempts is not None and (type(reconnect_attempts) is not int or reconnect_attempts < 1):
+        raise UsageError(f"reconnect_attempts= takes a number above 0, or None for no limit, not {reconnect_attempts!r:.80}")
+
+
+def endpoints_of(url: str | Sequence[str]) -> tuple[Endpoint, ...]:
+    """Return where to connect to, of one URL or several. Raises UsageError."""
+    urls = [url] if isinstance(url, str) else list(url) if isinstance(url, Sequence) else []
+    if not urls or not all(isinstance(one, str) for one in urls):
+        raise UsageError(f"connect() takes a URL, or a list of them, not {type(url).__name__}")
+    endpoints = tuple(parse_url(one) for one in urls)
+    if len(set(endpoints)) < len(endpoints):
+        raise UsageError("connect() was given a URL twice: each has to be another PBX")
+    return endpoints
+
+
+def login_options(*, app: str, sip: str, domain: str, guid: str, dn: str, info: Mapping[str, Any] | None, password: str) -> Credentials:
+    """Return who logs in. Raises UsageError."""
+    check_texts(app=app, password=password, sip=sip, domain=domain, guid=guid, dn=dn)
+    if not (app or sip):
+        raise UsageError("connect() needs app= (the Name of the App object) or sip= (a user's name)")
+    if info is not None:
+        if not isinstance(info, Mapping):
+            raise UsageError(f"info= takes a dict, not a {type(info).__name__}")
+        info_text(info)  # raises for what has no certain digest
+    AppLogin(app=app, sip=sip, domain=domain, guid=guid, dn=dn, info=info)  # raises here rather than amid the login
+    return Credentials(app=app, sip=sip, domain=domain, guid=guid, dn=dn, info=info, password=password)

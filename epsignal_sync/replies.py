@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from .deadline import Deadline
 from .errors import EpSignalError, ReplyTimeout
+from .process import Process
 from .relay.inbox import WAKE_INTERVAL
 
 
@@ -59,15 +60,17 @@ class Reply:
 
 
 class Replies:
-    """Every reply that somebody may be waiting for, so that the end of a client ends each wait."""
+    """Every reply that somebody may be waiting for, so that the end of a connection ends each wait."""
 
     def __init__(self) -> None:
+        self._process = Process()
         self._replies_lock = threading.RLock()
         self._open: set[Reply] = set()
         self._ended: Callable[[], EpSignalError] | None = None
 
     def wait(self, reply: Reply, deadline: Deadline, timed_out: str) -> None:
-        """Wait for a reply like :meth:`Reply.wait`; the end of the client ends it, also one that came before."""
+        """Wait for a reply like :meth:`Reply.wait`; the end of the connection ends it, also one that came before."""
+        self._process.check()
         with self._replies_lock:
             self._open.add(reply)
             ended = self._ended
@@ -83,6 +86,11 @@ class Replies:
         """Fail everything that is waited for, and whatever will be. The first end counts."""
         with self._replies_lock:
             self._ended = self._ended or error
+        self.fail(error)
+
+    def fail(self, error: Callable[[], EpSignalError]) -> None:
+        """Fail everything that is waited for now."""
+        with self._replies_lock:
             replies, self._open = self._open, set()
         for reply in replies:
             reply.fail(error)

@@ -78,3 +78,8 @@ class StateWaiters:
         """Tell that the call is over. Link thread."""
         for waiter in self._waiters:
             waiter.take_end(error)
+
+    def fail(self, error: Callable[[], EpSignalError]) -> None:
+        """Raise an error in everybody who waits now. Link thread."""
+        for waiter in self._waiters:
+            waiter.reply.fail(error)

@@ -38,9 +38,9 @@ class BlockList:
         return digits in self.numbers or digits.startswith(self.beginnings)
 
 
-def block(url: str, app: str, password: str, hws: list[str], blocked: BlockList, cause: int) -> None:
-    """Refuse calls until Ctrl-C or the loss of the connection."""
-    with eps.connect(url, app=app, password=password) as client:
+def block(url: str, app: str, password: str, hws: list[str], blocked: BlockList, cause: int, reconnect: bool = True) -> None:
+    """Refuse calls until Ctrl-C; without ``reconnect`` also until the loss of the connection."""
+    with eps.connect(url, app=app, password=password, reconnect=reconnect) as client:
         # If matches() raised, or took longer than a quarter of a second, the call would go through: a phone never waits for us.
         client.intercept(Setup, eps.block_callers(blocked.matches, cause=cause))
 
@@ -89,7 +89,7 @@ def simulate() -> None:
 
         threading.Thread(target=people, name="people", daemon=True).start()
         try:
-            block(pbx.url, "phones", "secret", [alice.hw], BlockList(["23", "0900*"]), 21)
+            block(pbx.url, "phones", "secret", [alice.hw], BlockList(["23", "0900*"]), 21, reconnect=False)
         except eps.ConnectionLostError:
             print("the simulated PBX has closed")
 

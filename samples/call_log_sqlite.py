@@ -37,7 +37,7 @@ TABLE = """CREATE TABLE IF NOT EXISTS calls (
     ended_at TEXT NOT NULL,
     cause INTEGER,                  -- Q.850
     cause_text TEXT,
-    ended_by TEXT,                  -- 'device', 'pbx', 'app', 'dropped' (by a program that refused it), 'replaced'
+    ended_by TEXT,                  -- 'device', 'pbx', 'app', 'dropped' (by a program that refused it), 'replaced', 'gap'
     answered_elsewhere INTEGER NOT NULL,
     conference_id TEXT              -- the same for all legs of a call
 )"""
@@ -86,8 +86,8 @@ def write(path: str, row: Row) -> None:
         connection.execute(f"INSERT INTO calls ({columns}) VALUES ({', '.join(f':{name}' for name in row)})", row)
 
 
-def log_calls(url: str, app: str, password: str, path: str, hws: list[str]) -> None:
-    """Log calls until Ctrl-C or the loss of the connection."""
+def log_calls(url: str, app: str, password: str, path: str, hws: list[str], reconnect: bool = True) -> None:
+    """Log calls until Ctrl-C; without ``reconnect`` also until the loss of the connection."""
     with open_file(path) as connection, connection:  # first of all: if it cannot be written, nobody is attached to
         connection.execute(TABLE)
 
@@ -103,7 +103,7 @@ def log_calls(url: str, app: str, password: str, path: str, hws: list[str]) -> N
         except sqlite3.Error as error:
             print(f"call_log_sqlite: {path} could not be written ({error}); this call is missing there: {row}", file=sys.stderr)
 
-    with eps.connect(url, app=app, password=password) as client:
+    with eps.connect(url, app=app, password=password, reconnect=reconnect) as client:
         client.on(eps.CallEnded, ended)  # before attaching, so that no call is too early
         client.attach_many(hws)
         client.run_forever()
@@ -135,7 +135,7 @@ def simulate() -> None:
 
         threading.Thread(target=people, name="people", daemon=True).start()
         try:
-            log_calls(pbx.url, "phones", "secret", path, [alice.hw, bob.hw])
+            log_calls(pbx.url, "phones", "secret", path, [alice.hw, bob.hw], reconnect=False)
         except eps.ConnectionLostError:
             print("the simulated PBX has closed; this stands in the file:")
         with open_file(path) as connection:

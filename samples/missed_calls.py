@@ -19,8 +19,8 @@ import epsignal_sync as eps
 
 
 def is_missed(call: eps.Call) -> bool:
-    """Whether an ended call, which was never connected, counts as missed."""
-    return bool(call.incoming and call.media and not call.answered_elsewhere and call.ended_by not in ("dropped", "app"))
+    """Whether an ended call, which was never connected, counts as missed. Of one lost in a gap nobody knows."""
+    return bool(call.incoming and call.media and not call.answered_elsewhere and call.ended_by not in ("dropped", "app", "gap"))
 
 
 def describe(call: eps.Call) -> str:
@@ -32,8 +32,8 @@ def describe(call: eps.Call) -> str:
     return f"{text}, {call.cause.text}" if call.cause is not None else text
 
 
-def watch(url: str, app: str, password: str, hws: list[str]) -> None:
-    """Watch the phones until Ctrl-C or the loss of the connection."""
+def watch(url: str, app: str, password: str, hws: list[str], reconnect: bool = True) -> None:
+    """Watch the phones until Ctrl-C; without ``reconnect`` also until the loss of the connection."""
     connected: set[eps.Call] = set()
     missed: list[eps.Call] = []
 
@@ -50,7 +50,7 @@ def watch(url: str, app: str, password: str, hws: list[str]) -> None:
             print("missed:", describe(event.call), flush=True)
 
     try:
-        with eps.connect(url, app=app, password=password) as client:
+        with eps.connect(url, app=app, password=password, reconnect=reconnect) as client:
             # On the client, and before attaching: so no call is too early.
             client.on(eps.CallStarted, changed)
             client.on(eps.CallStateChanged, changed)
@@ -92,7 +92,7 @@ def simulate() -> None:
 
         threading.Thread(target=people, name="people", daemon=True).start()
         try:
-            watch(pbx.url, "phones", "secret", [desk.hw])
+            watch(pbx.url, "phones", "secret", [desk.hw], reconnect=False)
         except eps.ConnectionLostError:
             print("the simulated PBX has closed")
 

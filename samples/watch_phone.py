@@ -14,9 +14,9 @@ import time
 import epsignal_sync as eps
 
 
-def watch(url: str, app: str, password: str, hw: str) -> None:
-    """Watch one phone until Ctrl-C or the loss of the connection."""
-    with eps.connect(url, app=app, password=password) as client:
+def watch(url: str, app: str, password: str, hw: str, reconnect: bool = True) -> None:
+    """Watch one phone until Ctrl-C; without ``reconnect`` also until the loss of the connection."""
+    with eps.connect(url, app=app, password=password, reconnect=reconnect) as client:
         phone = client.attach(hw)
 
         @phone.on(eps.CallStateChanged)
@@ -51,7 +51,7 @@ def simulate() -> None:
 
         threading.Thread(target=people, name="people", daemon=True).start()
         try:
-            watch(pbx.url, "phones", "secret", alice.hw)
+            watch(pbx.url, "phones", "secret", alice.hw, reconnect=False)
         except eps.ConnectionLostError:
             print("the simulated PBX has closed")
 

@@ -79,6 +79,14 @@ def server_context(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
+@pytest.fixture(scope="session")
+def other_server_context() -> ssl.SSLContext:
+    """A server whose certificate nobody trusts."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1", "localhost").configure_cert(context)
+    return context
+
+
 @pytest.fixture
 def pbx() -> Iterator[SimulatedPBX]:
     with SimulatedPBX() as pbx:

@@ -37,7 +37,7 @@ class Peer:
     """Listens on a free port of this machine and serves one connection, step by step, from the test's thread."""
 
     def __init__(self, context: ssl.SSLContext | None = None) -> None:
-        self._context = context
+        self.context = context
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(PATIENCE)
         self._sock: socket.socket | None = None
@@ -62,8 +62,8 @@ class Peer:
         """Take a TCP connection."""
         self._sock, _ = self._listener.accept()
         self._sock.settimeout(PATIENCE)
-        if self._context is not None:
-            self._sock = self._context.wrap_socket(self._sock, server_side=True)
+        if self.context is not None:
+            self._sock = self.context.wrap_socket(self._sock, server_side=True)
 
     def upgrade(self) -> None:
         """Take a TCP connection and make it a websocket."""
@@ -85,7 +85,8 @@ class Peer:
         self.send({"mt": "AppLoginResult", "ok": True})
 
     def client(self, **options: Any) -> eps.Client:
-        """Return a client that is logged in here."""
+        """Return a client that is logged in here; without ``reconnect=True`` it ends with the connection."""
+        options.setdefault("reconnect", False)
         server = threading.Thread(target=self.login, name="peer-login")
         server.start()
         try:
@@ -153,11 +154,20 @@ class Peer:
         mask = (key * (length // 4 + 1))[:length]
         return first & 15, (int.from_bytes(payload, "big") ^ int.from_bytes(mask, "big")).to_bytes(length, "big")
 
+    def send_close(self, code: int) -> None:
+        """Send a close frame."""
+        self.sock.sendall(frame(struct.pack("!H", code), 8))
+
     def drop(self) -> None:
         """Close the connection without a word."""
+        self._buffer = b""
         if self._sock is not None:
             self._sock.close()
             self._sock = None
+
+    def stop_listening(self) -> None:
+        """Let no further connection come about."""
+        self._listener.close()
 
     def _take(self, size: int) -> bytes:
         while len(self._buffer) < size:

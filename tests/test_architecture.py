@@ -18,9 +18,10 @@ LONGEST_MODULE = 350
 LAYERS = {
     "errors": set(),
     "deadline": {"errors"},
+    "process": {"errors"},
     "messages": {"errors", "deadline"},
     "protocol": {"errors", "deadline", "messages"},
-    "relay": {"errors", "deadline", "messages", "protocol"},
+    "relay": {"errors", "deadline", "process", "messages", "protocol"},
     "simulator": {"errors", "deadline", "messages", "protocol"},
 }  # fmt: skip
 

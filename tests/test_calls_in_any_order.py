@@ -29,7 +29,6 @@ from epsignal_sync.protocol.envelope import OWN_CALL_IDS
 from epsignal_sync.protocol.session import Attachment
 from epsignal_sync.relay.deliveries import Delivery, Received, Sent
 from epsignal_sync.relay.inbox import Outgoing
-from epsignal_sync.relay.link import Link
 
 from .conftest import HW1
 
@@ -75,9 +74,9 @@ class AnyOrder(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.client = eps.Client("ws://127.0.0.1:1", app="phones", password="pwd", dispatcher=eps.ManualDispatcher())
-        self.link = self.client._link = Link(self.client._settings, self.client._session, self.deliver_nothing, self.deliver_nothing)
-        self.device, _ = self.client._intake.device_for(HW1, lambda: eps.Device(self.client, Attachment("s", HW1)))
-        self.client._intake._by_src["s"] = self.device
+        self.connection = self.client._add_connection()
+        self.device = eps.Device(self.client, self.connection, Attachment("s", HW1))
+        self.connection.intake.add(self.device)
         self.device._set_attached(True)
         self.monotonic = 0.0
         self.held: list[Received] = []
@@ -94,9 +93,6 @@ class AnyOrder(RuleBasedStateMachine):
         self.failures: list[eps.CallbackFailed] = []
         self.client.on(eps.CallbackFailed, self.failures.append)
         COUNTED["runs"] += 1
-
-    def deliver_nothing(self, *_: Any) -> None:
-        """Stand where a running link would call."""
 
     # ------------------------------------------------------------ what is told
 
@@ -123,7 +119,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     def deliver(self, *batch: Delivery) -> None:
         """Deliver, tell, and deliver what is sent because of it."""
-        self.client._intake.deliver(list(batch), self.monotonic)
+        self.connection.intake.deliver(list(batch), self.monotonic)
         notes = [text for _, text in self.client._callbacks._notes]
         assert not [text for text in notes if "please report" in text], notes
         self.client._callbacks._notes.clear()
@@ -217,9 +213,9 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule()
     def put_on_the_way(self) -> None:
-        entries = self.link.inbox.take()
+        entries = self.connection.link.inbox.take()
         sent = [entry.sent for entry in entries if isinstance(entry, Outgoing) and entry.sent is not None]
-        self.link.inbox.relieve(sum(entry.own for entry in entries if isinstance(entry, Outgoing)))
+        self.connection.link.inbox.relieve(sum(entry.own for entry in entries if isinstance(entry, Outgoing)))
         for one in sent:
             if OWN_CALL_IDS.issued(one.call) and one.data["sig"]["type"] == "rel":
                 self.rels[one.call] = self.rels.get(one.call, 0) + 1
@@ -268,7 +264,7 @@ class AnyOrder(RuleBasedStateMachine):
     def teardown(self) -> None:
         """Every call that is over goes when its holders do."""
         self.put_on_the_way()
-        self.link.abandon()
+        self.connection.link.abandon()
         self.device._table._dropped = None
         self.ranks.clear()
         if self.ends:
@@ -342,7 +338,7 @@ def test_live_call_takes_little_memory() -> None:
         assert len(machine.device.calls) == count and size < 6 * 1024, size
     finally:
         tracemalloc.stop()
-        machine.link.abandon()
+        machine.connection.link.abandon()
 
 
 def test_memory_stays_flat_over_many_calls() -> None:
@@ -360,7 +356,7 @@ def test_memory_stays_flat_over_many_calls() -> None:
         assert grown < 200_000 and records < 60
     finally:
         tracemalloc.stop()
-        machine.link.abandon()
+        machine.connection.link.abandon()
 
 
 def test_disc_that_can_not_be_answered_any_more() -> None:
@@ -368,8 +364,8 @@ def test_disc_that_can_not_be_answered_any_more() -> None:
     try:
         call = machine.device.dial("1")
         machine.put_on_the_way()
-        machine.link.inbox.end(eps.ClosedError("the client was closed"))
+        machine.connection.link.inbox.end(eps.ClosedError("the client was closed"))
         machine.deliver(machine.received({"call": call.id, "to": True, "sig": {"type": "disc"}}, "own"))
         assert call.state == "disconnected" and not call.ended
     finally:
-        machine.link.abandon()
+        machine.connection.link.abandon()

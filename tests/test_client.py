@@ -42,7 +42,10 @@ def in_thread(work: object) -> threading.Thread:
         ({"app": "a", "password": "p", "keepalive": -1}, "keepalive="),
         ({"app": "a", "password": "p", "info": {"x": 1.5}}, "info.x"),
         ({"app": "a", "password": "p", "info": {"x": "\ud800"}}, "info.x"),
-        ({"app": "a", "password": "p", "reconnect": True}, "reconnect"),
+        ({"app": "a", "password": "p", "reconnect": 1}, "reconnect="),
+        ({"app": "a", "password": "p", "per_device": None}, "per_device="),
+        ({"app": "a", "password": "p", "reconnect_attempts": 0}, "reconnect_attempts="),
+        ({"app": "a", "password": "p", "standby_time": 0}, "standby_time="),
         ({"app": "a", "password": "p", "info": [1]}, "info="),
         ({"app": 5, "password": "p"}, "app="),
         ({"app": "a", "password": "p", "domain": None}, "domain="),
@@ -142,8 +145,9 @@ def test_internal_error_shows_nothing_of_what_was_received(peer: Peer, peer_clie
     def fail(*_: object) -> None:
         raise ValueError("canary")
 
-    assert peer_client._link is not None
-    monkeypatch.setattr(peer_client._link._forwarding, "receive", fail)
+    carrier = peer_client._connections[0].link._carrier
+    assert carrier is not None
+    monkeypatch.setattr(carrier._forwarding, "receive", fail)
     peer.send({"mt": "PbxInfo"})
     with pytest.raises(eps.ConnectionLostError, match="internal error .ValueError.") as error:
         peer_client.run_forever()

@@ -314,7 +314,7 @@ def test_close_lets_callbacks_of_what_came_before_run(peer: Peer) -> None:
     client = peer.client()
     peer.attach(client)
     seen: list[object] = []
-    client.on(Setup, lambda event: client._intake.ended.wait_quietly(Deadline(PATIENCE)))  # until close() has ended the link
+    client.on(Setup, lambda event: client._ended.wait_quietly(Deadline(PATIENCE)))  # until close() has ended the link
     client.on(Alert, seen.append)
     peer.send(peer.signaling(0, {"type": "setup"}))
     peer.sock.sendall(b"".join(frame(peer.signaling(number, {"type": "alert"})) for number in range(100)))

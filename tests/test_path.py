@@ -118,7 +118,7 @@ def test_call_completes_while_the_application_side_fails(
 ) -> None:
     with connect() as client:
         client.attach_many([HW1, HW2])
-        monkeypatch.setattr(client._intake, "_take_message", lambda *_: 1 / 0)
+        monkeypatch.setattr(client._connections[0].intake, "_take_message", lambda *_: 1 / 0)
         talk(pair)
         assert_forwarded_byte_for_byte(any_pbx)
 

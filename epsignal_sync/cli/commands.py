@@ -54,7 +54,8 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def make_client(
-    url: str | None, app: str, sip: str, password: str | None, ca_file: str | None, fingerprint: str | None, no_verify: bool, timeout: float
+    url: str | None, app: str, sip: str, password: str | None, ca_file: str | None, fingerprint: str | None, no_verify: bool, timeout: float,
+    reconnect: bool = True,
 ) -> Client:
     """Return a client for the options, not yet connected; asks for the password on a terminal only."""
     if not url:
@@ -66,7 +67,8 @@ def make_client(
             raise UsageError("no password: set EPSIGNAL_PASSWORD (nobody can be asked without a terminal)")
         password = str(click.prompt("Password", hide_input=True, err=True))
     return Client(
-        url, app=app, sip=sip, password=password, ca_file=ca_file, fingerprint=fingerprint, verify=not no_verify, timeout=timeout
+        url, app=app, sip=sip, password=password, ca_file=ca_file, fingerprint=fingerprint, verify=not no_verify, timeout=timeout,
+        reconnect=reconnect,
     )
 
 
@@ -113,7 +115,7 @@ def dial(hw: str, number: str, as_sip: bool, as_json: bool, **options: Any) -> N
     """
     check_called(number, as_sip=as_sip)
     show_warnings()
-    with make_client(**options) as client:
+    with make_client(reconnect=False, **options) as client:  # the call lives as long as the connection
         place_call(client, hw, number, as_sip=as_sip, as_json=as_json, timeout=options["timeout"])
 
 

@@ -16,7 +16,7 @@ TITLE = "Calls (Ctrl-C ends this; the calls go on)"
 def follow(
     client: Client, hws: Sequence[str], *, as_json: bool, show_all: bool, timeout: float, until: Callable[[], bool] = lambda: False
 ) -> None:
-    """Connect, attach and show calls until Ctrl-C, the loss of the connection, or ``until`` returns True."""
+    """Connect, attach and show calls until Ctrl-C, the loss of the connection for good, or ``until`` returns True."""
     steps = Steps(client, lambda call: call.media or show_all)
     client.connect()
     client.attach_many(hws, timeout=timeout)
@@ -33,6 +33,6 @@ class _Warnings(logging.Handler):
 def show_warnings() -> None:
     """Have the library's warnings written to standard error, one line each."""
     handler = _Warnings(logging.WARNING)
-    # The loss of the connection is said by the command's own error.
-    handler.addFilter(lambda record: record.name != "epsignal_sync.client" or "was lost" not in record.getMessage())
+    # The loss of the connection for good is said by the command's own error.
+    handler.addFilter(lambda record: "was lost" not in record.getMessage() or "connecting again" in record.getMessage())
     logging.getLogger("epsignal_sync").addHandler(handler)

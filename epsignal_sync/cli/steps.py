@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from ..call import Call
 from ..client import Client
-from ..errors import EpSignalError, again
-from ..events import CallEnded, CallEvent, CallStarted, CallStateChanged, ConnectionLost
+from ..events import CallEnded, CallEvent, CallStarted, CallStateChanged
+from ..intake import ConnectionState
 from ..messages import CallState
 from .outputs import Output, Progress
 
@@ -23,28 +23,28 @@ class Steps:
     """The steps of the calls for which ``wanted`` is true, from now on."""
 
     def __init__(self, client: Client, wanted: Callable[[Call], bool]) -> None:
+        self._client = client
         self._wanted = wanted
-        self._queue: queue.SimpleQueue[Progress | EpSignalError | Callable[[], None]] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Progress | Callable[[], None]] = queue.SimpleQueue()
         self.last_state = ""
         """The state that was shown last."""
         client.on(CallStarted, lambda event: self._put(event, event.state))
         client.on(CallStateChanged, self._changed)
         client.on(CallEnded, lambda event: self._put(event, CallState.NULL))
-        client.on(ConnectionLost, lambda event: self._queue.put(event.error))
 
     def show(self, output: Output, until: Callable[[], bool]) -> None:
-        """Show the steps until ``until`` is true and there are none left; raises the loss of the connection. Blocks."""
+        """Show the steps until ``until`` is true and there are none left; raises the loss of the connection for good. Blocks."""
         while True:
             finished = until()  # asked first: what happened before it is shown
             try:
                 step = self._queue.get(timeout=REFRESH)
             except queue.Empty:
+                if self._client.state is ConnectionState.CLOSED:
+                    return self._client.run_forever()  # which says why
                 if finished:
                     return
                 output.refresh()
                 continue
-            if isinstance(step, EpSignalError):
-                raise again(step)
             if isinstance(step, Progress):
                 output.show(step)
                 self.last_state = step.state

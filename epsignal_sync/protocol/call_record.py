@@ -79,6 +79,8 @@ class CallRecord:
     """The sides for which somebody has undertaken to send the rel; not used here."""
     disc: JSONObject | None = None
     """The cause of the disc that an own call got, {} without one: the application has to answer it with a rel."""
+    stale: bool = False
+    """Whether the call may be over without anybody having said so: the app was not in the path."""
     view: Any = None
     """The application side's object for this call; not used here."""
 

@@ -6,6 +6,7 @@ its call stands in :mod:`.call_rules`. Knows no callback, and not who forwards t
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ..messages import CallState
@@ -13,6 +14,7 @@ from .call_record import LONGEST_NAME, JSONObject, Party, cause_in, channel_in, 
 from .call_record import CallRecord as CallRecord
 from .call_rules import ORDER, RULES, Move, Rule, apply, rule_for
 from .envelope import OWN_CALL_IDS, OwnCallIds
+from .gap import is_same_call
 
 MEMORY = 30.0
 """Seconds after the end of a call in which a late message of its id makes no new call."""
@@ -71,6 +73,8 @@ class CallTable:
         self._ended: dict[int, float] = {}
         self._prepared: dict[int, tuple[JSONObject, CallRecord]] = {}
         self._dropped: CallRecord | None = None
+        self.uninterrupted = True
+        """Whether no message can have been missed: then a message of a stale call shows that it lives."""
 
     def receive(
         self, call_id: Any, to_device: bool, sig: Any, now: float, monotonic: float, text: bytes = b"", verdict: str | None = None
@@ -80,7 +84,7 @@ class CallTable:
             return NOTHING
         kind, rule = rule_for(to_device, sig)
         record = self.live.get(call_id)
-        if record is not None and rule.usual and not (record.own or record.released or self._prepared):
+        if record is not None and rule.usual and not (record.own or record.stale or record.released or self._prepared):
             # Most messages, the short way: what _continue() and _move() would come to.
             record.remember(now, to_device, kind, text, verdict)
             return Change(record, False, apply(record, rule, to_device, sig, now, "pbx" if to_device else "device"))
@@ -91,6 +95,8 @@ class CallTable:
         if record is not None:
             return self._continue(record, message)
         if not self._may_make_call(call_id, rule, monotonic):
+            if rule.state is CallState.NULL and not self._is_own(call_id):
+                self._remember_end(call_id, monotonic)  # its Sync may still be on the way
             return NOTHING
         record = self.live[call_id] = prepared or CallRecord(call_id, now, rule.first_seen)
         return self._continue(record, message, started=True)
@@ -99,22 +105,27 @@ class CallTable:
         """Take what a Sync says of a call that existed before."""
         if type(call_id) is not int or not isinstance(info, dict) or self._is_own(call_id) or call_id in self._recent(monotonic):
             return NOTHING
-        record = self.live.get(call_id)
+        channel, incoming, state, remote = channel_in(info), info.get("in"), info.get("state"), object_in(info, "remote")
+        new = Party(text_in(remote, "num"), text_in(remote, "sip"), text_in(remote, "dn"))
+        record, replaced = self.live.get(call_id), None
+        if record is not None and record.stale and not is_same_call(record, incoming, new):
+            self._lose(record, now)
+            record, replaced = None, record
         started = record is None
         if record is None:
             record = self.live[call_id] = CallRecord(call_id, now)
-        channel, incoming, state = channel_in(info), info.get("in"), info.get("state")
+        record.stale = False
         if channel is not None:
             record.channel = channel
         if isinstance(incoming, bool):
             record.incoming = incoming
-        new, old = object_in(info, "remote"), record.remote
-        record.remote = Party(text_in(new, "num") or old.num, text_in(new, "sip") or old.sip, text_in(new, "dn") or old.name)
+        old = record.remote
+        record.remote = Party(new.num or old.num, new.sip or old.sip, new.name or old.name)
         if not isinstance(state, str) or state == record.state:
-            return Change(record, started)
+            return Change(record, started, (), False, replaced)
         # Spec: what the PBX says in a Sync is taken as it is, also backwards.
         before, record.state = record.state, CallState(state) if state in ORDER else state[:LONGEST_NAME]
-        return Change(record, started, ((before, record.state),))
+        return Change(record, started, ((before, record.state),), False, replaced)
 
     def prepare(self, call_id: Any, to_device: bool, sig: Any, now: float, monotonic: float | None = None) -> CallRecord | None:
         """Return the call to which a message will belong when it is received, without a change that others see.
@@ -155,15 +166,6 @@ class CallTable:
         self.live.pop(record.id, None)
         record.state, record.ended_at, record.ended_by = CallState.NULL, record.started_at, "app"
 
-    def end_own(self, now: float, monotonic: float) -> list[Change]:
-        """End the application's own calls: they live as long as the connection."""
-        ending = _Message("", RULES["", False], False, {}, now, monotonic, b"", None)
-        changes = []
-        for record in [record for record in self.live.copy().values() if record.own]:
-            record.ended_by = record.ended_by or "gap"
-            changes.append(Change(record, False, self._end(record, ending), True))
-        return changes
-
     def sent(
         self, call_id: int, to_device: bool, sig: JSONObject, now: float, monotonic: float, text: bytes = b"", refused: bool = False
     ) -> Change:
@@ -195,6 +197,33 @@ class CallTable:
             return Change(record, True, _BEGIN)
         return Change(record) if setup or not far_end else self._move(record, message, "app")
 
+    # ------------------------------------------------------------ when the app is not in the path
+
+    def interrupt(self, *, detached: bool) -> list[CallRecord]:
+        """The device's own calls may end unseen from now on: mark them, and return them.
+
+        ``detached``: the device has unregistered, but what still comes of it is seen; else messages are missed.
+        """
+        self.uninterrupted = detached
+        self._prepared.clear()
+        stale = [record for record in self.live.copy().values() if not record.own]
+        for record in stale:
+            record.stale = True
+        return stale
+
+    def end_own(self, now: float) -> list[Change]:
+        """End the application's own calls: they live as long as the connection."""
+        return self.end_lost([record for record in self.live.copy().values() if record.own], now)
+
+    def end_lost(self, records: Iterable[CallRecord], now: float) -> list[Change]:
+        """End calls of which nothing is known any more, where they have not ended yet."""
+        return [Change(record, False, self._lose(record, now), True) for record in records if record.ended_at is None]
+
+    def _lose(self, record: CallRecord, now: float) -> tuple[Move, ...]:
+        record.ended_by = record.ended_by or "gap"
+        # It is not remembered as one that ended: if the PBX names it after all, it is there again, as a new call.
+        return self._close(record, now)
+
     # ------------------------------------------------------------ what a message does
 
     def _begin(self, record: CallRecord, message: _Message) -> Change:
@@ -202,7 +231,7 @@ class CallTable:
         replaced = self.live.get(record.id)
         if replaced is not None:
             # Spec: a setup on a live id ends the old call and starts a new one.
-            replaced.ended_by = replaced.ended_by or "replaced"
+            replaced.ended_by = replaced.ended_by or ("gap" if replaced.stale else "replaced")
             self._end(replaced, message)
         self._ended.pop(record.id, None)
         record.remember(message.now, message.to_device, message.kind, message.text, message.verdict)
@@ -219,6 +248,8 @@ class CallTable:
         to_device = message.to_device
         if record.own and not record.began:
             return NOTHING  # nobody can have heard of it yet
+        if self.uninterrupted:
+            record.stale = False
         record.remember(message.now, to_device, message.kind, message.text, message.verdict)
         if record.own and (message.kind == "setup" or to_device is record.incoming):
             # Spec: an own call has one far end, and its id is used once: anything else said of it changes nothing.
@@ -237,16 +268,24 @@ class CallTable:
         return Change(record, started, moves)
 
     def _end(self, record: CallRecord, message: _Message) -> tuple[Move, ...]:
-        self.live.pop(record.id, None)
-        before, record.state = record.state, CallState.NULL
-        record.ended_at = message.now
         if not record.own:
-            ended = self._recent(message.monotonic)
-            ended[record.id] = message.monotonic
-            if len(ended) > MOST_ENDED:
-                del ended[next(iter(ended))]
+            self._remember_end(record.id, message.monotonic)
+        return self._close(record, message.now)
+
+    def _close(self, record: CallRecord, now: float) -> tuple[Move, ...]:
+        if self.live.get(record.id) is record:
+            del self.live[record.id]
+        before, record.state = record.state, CallState.NULL
+        record.ended_at = now
+        record.stale = False
         # A call that was first seen in a message that tells no state has none before its end either.
         return () if before is CallState.NULL else ((before, CallState.NULL),)
+
+    def _remember_end(self, call_id: int, monotonic: float) -> None:
+        ended = self._recent(monotonic)
+        ended.setdefault(call_id, monotonic)
+        if len(ended) > MOST_ENDED:
+            del ended[next(iter(ended))]
 
     # ------------------------------------------------------------ what may be a call
 

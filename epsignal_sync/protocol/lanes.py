@@ -54,7 +54,7 @@ class Held:
 
 
 class Lanes:
-    """All the lanes of one connection. What may go on is returned, in order; what is to be asked about stands in ``to_ask``."""
+    """All the lanes of one link. What may go on is returned, in order; what is to be asked about stands in ``to_ask``."""
 
     def __init__(self) -> None:
         self.to_ask: list[Held] = []
@@ -127,9 +127,8 @@ class Lanes:
         return waiting
 
     def flush(self) -> list[Held]:
-        """Return everything that waits, as it came, and forget the runs: the end of the connection."""
+        """Return everything that waits, as it came: the end of the connection. Runs that go on count as ones that overrun."""
         waiting = self.let_go()
-        self._runs.clear()
         self._waiting.clear()
         self._due.clear()
         return waiting

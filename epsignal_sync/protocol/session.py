@@ -42,15 +42,17 @@ class Credentials:
 class Attachment:
     """One device that the app wants to be attached to.
 
-    ``src`` names it on the wire; ``forward`` False leaves forwarding to the application; ``answered`` is whether
-    its AttachResult has come on this connection. ``rules`` is what the application wants to be asked about: the tuple
-    is replaced by other threads, never changed; ``scopes`` is what they make it of, and not used here.
+    ``src`` names it on the wire; ``forward`` False leaves forwarding to the application; ``answered`` is whether its
+    AttachResult has come on this connection, ``accepted`` whether one ever was no refusal. ``rules`` is what the
+    application wants to be asked about: the tuple is replaced by other threads, never changed; ``scopes`` is what they make
+    it of, and not used here.
     """
 
     src: str
     hw: str
     forward: bool = True
     answered: bool = False
+    accepted: bool = False
     rules: tuple[Rule, ...] = ()
     scopes: tuple[Any, ...] = field(default=(), repr=False)
 
@@ -78,12 +80,15 @@ class Session:
         self._attachments: dict[str, Attachment] = {}
 
     def start(self) -> list[bytes]:
-        """Begin the login on a new connection; returns the texts to send."""
+        """Begin the login on a new connection; returns the texts to send. Each device will be attached again after it."""
         self.state = LoginState.CHALLENGE
+        for attachment in self._attachments.values():
+            attachment.answered = False
         return [_text(AppChallenge())]
 
     def attach(self, attachment: Attachment) -> list[bytes]:
-        """Take on a device; returns the texts to send, none before the login is through."""
+        """Take on a device, or try again with one that was refused; returns the texts to send, none before the login is through."""
+        attachment.answered = False
         self._attachments[attachment.src] = attachment
         return [self._attach_text(attachment)] if self.state is LoginState.READY else []
 
@@ -108,9 +113,11 @@ class Session:
         return next(iter(self._attachments.values())) if len(self._attachments) == 1 else None
 
     def answer(self, data: dict[str, Any], attachment: Attachment) -> None:
-        """Note that an AttachResult has come for a device; a refused one is forgotten."""
+        """Note that an AttachResult has come for a device; one that is refused the first time is forgotten."""
         attachment.answered = True
-        if data.get("err") is not None:
+        if data.get("err") is None:
+            attachment.accepted = True
+        elif not attachment.accepted:
             self._attachments.pop(attachment.src, None)
 
     # ------------------------------------------------------------ the steps of the login
@@ -120,13 +127,9 @@ class Session:
         if not isinstance(challenge, str):
             return self._refuse("the PBX sent a challenge that is no text")
         who = self.credentials
-        digest = login_digest(
-            challenge, who.password, app=who.app, domain=who.domain, sip=who.sip, guid=who.guid, dn=who.dn, info=who.info
-        )
+        digest = login_digest(challenge, who.password, app=who.app, domain=who.domain, sip=who.sip, guid=who.guid, dn=who.dn, info=who.info)
         self.state = LoginState.LOGIN
-        login = AppLogin(
-            app=who.app, domain=who.domain, sip=who.sip, guid=who.guid, dn=who.dn, digest=digest, info=who.info
-        )
+        login = AppLogin(app=who.app, domain=who.domain, sip=who.sip, guid=who.guid, dn=who.dn, digest=digest, info=who.info)
         return [_text(login)]
 
     def _receive_result(self, data: dict[str, Any]) -> list[bytes]:

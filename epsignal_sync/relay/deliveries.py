@@ -27,7 +27,7 @@ class Received:
     verdict: str | None
     received_at: float
     number: int = 0
-    """How many messages had come on this connection, itself included."""
+    """How many messages had come through this link, itself included."""
 
 
 @define(eq=False)
@@ -54,14 +54,22 @@ class Late:
 
 @frozen
 class LinkUp:
-    """The login is through."""
+    """The login is through, at the PBX with this address."""
+
+    address: str
 
 
 @frozen
 class LinkDown:
-    """The connection is gone or was never there; always the last delivery."""
+    """The connection is gone, or could not be made."""
 
     error: EpSignalError
+    retry_in: float | None
+    """Seconds after which it is tried again; None: this was the last delivery."""
+    attempt: int
+    """Which attempt in a row that will be."""
+    heard_at: float | None
+    """When something last came on it, in Unix seconds; None: it was never logged in."""
 
 
 @frozen
@@ -78,7 +86,7 @@ Delivery = Received | Sent | Late | LinkUp | LinkDown | Note
 
 @define
 class Counters:
-    """What passed through one link, in messages."""
+    """What passed through one link, in messages; it goes on counting from one connection to the next."""
 
     received: int = 0
     sent: int = 0

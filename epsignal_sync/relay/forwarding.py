@@ -15,7 +15,7 @@ from typing import Any
 from ..errors import ClosedError, ConnectError, ConnectionLostError, EpSignalError, LoginError
 from ..protocol.envelope import Destination, destination, is_epsignal
 from ..protocol.jsontext import loads
-from ..protocol.lanes import Held
+from ..protocol.lanes import Held, Lanes
 from ..protocol.session import Attachment, LoginState, Session
 from .deliveries import Counters, Delivery, LinkUp, Note, Received, Sent
 from .frames import (
@@ -36,18 +36,22 @@ from .interception import Interception
 from .outbox import Outbox
 
 NORMAL_CLOSURE = 1000
+PASSING_CLOSURES = (1001, 1011, 1012, 1013)
+"""Close codes that say nothing against who logs in: going away, an internal error, a restart, try again later
+(RFC 6455, section 7.4.1, and the registry that it founds)."""
 
 
 class Forwarding:
     """The messages of one connection. Belongs to the link thread.
 
-    ``failure`` is set when the connection has to end; ``address`` names the PBX in errors.
+    ``failure`` is set when the connection has to end; ``address`` names the PBX in errors. ``counters`` and ``lanes`` go
+    on from one connection to the next: what the application still runs for the one before keeps its place.
     """
 
-    def __init__(self, session: Session, address: str, max_message_size: int) -> None:
+    def __init__(self, session: Session, address: str, max_message_size: int, counters: Counters, lanes: Lanes) -> None:
         self.session = session
         self.outbox = Outbox()
-        self.counters = Counters()
+        self.counters = counters
         self.failure: EpSignalError | None = None
         self.closing = False
         """True after our close frame: nothing may follow it."""
@@ -57,7 +61,8 @@ class Forwarding:
         self._reader = FrameReader(max_message_size)
         self._masking_keys = masking_keys()
         self._unsent = 0
-        self._interception = Interception(self._forward, self._send_signaling, self.counters)
+        self._interception = Interception(self._forward, self._send_signaling, counters, lanes)
+        self._closing_error: EpSignalError = ClosedError("the client was closed")
 
     def receive(self, data: bytes, now: float) -> list[Delivery]:
         """Take received bytes: what is to go on is in the outbox afterwards, what is to be told is returned."""
@@ -135,10 +140,17 @@ class Forwarding:
         """Tell of what is still held, at the end of the connection: it did not go on."""
         self._interception.abandon(batch)
 
-    def close(self, now: float, batch: list[Delivery]) -> None:
+    def close(self, now: float, batch: list[Delivery], leave_for: str | None = None) -> None:
         """Put what is held for the application, as it came, and our close frame behind what still waits."""
+        if leave_for is not None:
+            text = f"the connection to {self._address} was left for {leave_for}, since no device was attached through it any more"
+            self._closing_error = ConnectionLostError(text)
         self._interception.flush(now, batch)
         self.send(OPCODE_CLOSE, close_payload(NORMAL_CLOSURE))
+
+    def end_closing(self) -> None:
+        """End the connection after :meth:`close`: the peer has closed it, too, or has had the time for it."""
+        self.fail(self._closing_error)
 
     def fail(self, error: EpSignalError) -> None:
         """End the connection with an error; the first one counts."""
@@ -215,7 +227,7 @@ class Forwarding:
             self.send_text(text, self.last_message)
         if session.state is not before:
             if session.state is LoginState.READY:
-                batch += [Note(logging.INFO, f"logged in {session.credentials.describe()} at {self._address}"), LinkUp()]
+                batch += [Note(logging.INFO, f"logged in {session.credentials.describe()} at {self._address}"), LinkUp(self._address)]
             elif session.state is LoginState.REFUSED:
                 self.close(self.last_message, batch)
                 who = session.credentials.describe()
@@ -227,13 +239,17 @@ class Forwarding:
 
     def _take_close(self, payload: bytes) -> None:
         if self.closing:
-            return self.fail(ClosedError("the client was closed"))
+            return self.end_closing()
         try:
             code, reason = parse_close(payload)
         except ProtocolError as error:
             code, reason = error.code, str(error)
         self.send(OPCODE_CLOSE, close_payload(code))
+        # Spec: some peers close the websocket instead of refusing the login.
+        refused = self.session.state is LoginState.LOGIN and code not in PASSING_CLOSURES
         self.lose(f"the PBX closed it (code {code}{', ' + repr(reason[:80]) if reason else ''})")
+        if refused:
+            self.session.state = LoginState.REFUSED
 
     def _note_malformed(self, payload: bytes, what: str, batch: list[Delivery]) -> None:
         # The content is not shown: nobody knows what it holds.

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from attrs import field, frozen
 
 from ..deadline import Deadline
-from ..errors import EpSignalError, ReplyTimeout, again
+from ..errors import ConnectionLostError, EpSignalError, ReplyTimeout, again
+from ..process import Process
 from ..protocol.lanes import Held
 from ..protocol.session import Attachment
 from .deliveries import Sent
@@ -66,18 +67,26 @@ class Inbox:
         self._own_waiting = 0
         self._senders: list[_Sender] = []
         self._ended: EpSignalError | None = None
+        self._suspended: EpSignalError | None = None
+        self._process = Process()
+        self._last_number = 0
+        """The number of the last message that came before the present connection."""
+        self.connection = 0
+        """Counts the connections that have ended; what is begun on one must not be sent on the next."""
 
-    def send(self, text: bytes, timeout: float | None, sent: Sent | None = None) -> None:
+    def send(self, text: bytes, timeout: float | None, sent: Sent | None = None, connection: int | None = None) -> None:
         """Queue one message of the application; waits at most ``timeout`` seconds while much of its own is unsent.
 
-        Raises ReplyTimeout, ClosedError or ConnectionLostError; nothing is sent then. Any thread but the link's.
+        ``connection``: what :attr:`connection` was when this was begun. Raises ReplyTimeout, ClosedError or
+        ConnectionLostError; nothing is sent then. Any thread but the link's.
         """
+        self._process.check()
         deadline = Deadline(timeout)
         sender = _Sender(threading.get_ident())
         with self._inbox_lock:
             self._senders.append(sender)
             try:
-                while not self._may_send_locked(sender):
+                while not self._may_send_locked(sender, connection):
                     if deadline.expired:
                         raise ReplyTimeout(
                             f"the PBX has not taken the {self._own_waiting} bytes sent before within {timeout} s: send less, or wait longer"
@@ -92,12 +101,18 @@ class Inbox:
         self._wake()
 
     def check(self) -> None:
-        """Raise ClosedError or ConnectionLostError if the connection has ended. Never waits."""
+        """Raise ClosedError or ConnectionLostError if there is no connection. Never waits."""
+        self._process.check()
         with self._inbox_lock:
             self._raise_if_ended_locked()
 
-    def forward(self, text: bytes) -> None:
-        """Queue a received message to go back as it came. Never waits. Raises ClosedError or ConnectionLostError."""
+    def forward(self, text: bytes, number: int) -> None:
+        """Queue a received message, the one with this number, to go back as it came. Never waits.
+
+        Raises ClosedError or ConnectionLostError, also where it came on a connection that is gone.
+        """
+        if number <= self._last_number:
+            raise ConnectionLostError("this message was not forwarded: the connection it came on is gone, and nobody waits for it any more")
         self._put(Outgoing(text))
 
     def reply(self, sent: Sent) -> None:
@@ -109,8 +124,27 @@ class Inbox:
         self._put(attachment)
 
     def answer(self, answer: Answer) -> None:
-        """Queue what the application said about a held message. Never waits. Raises ClosedError or ConnectionLostError."""
-        self._put(answer)
+        """Queue what the application said about a held message. Never waits or raises: the end of a run counts in any case."""
+        with self._inbox_lock:
+            self._entries.append(answer)
+        self._wake()
+
+    def suspend(self, error: EpSignalError, last_number: int) -> None:
+        """Refuse everything until :meth:`reopen`, with ``error``, and wake who waits. Link thread.
+
+        ``last_number``: the number of the last message that was received.
+        """
+        with self._inbox_lock:
+            self._suspended = error
+            self._last_number = last_number
+            self._own_waiting = 0
+            self.connection += 1
+            self._inbox_lock.notify_all()
+
+    def reopen(self) -> None:
+        """Take everything again: there is a connection. Link thread."""
+        with self._inbox_lock:
+            self._suspended = None
 
     def end(self, error: EpSignalError) -> None:
         """Refuse everything from now on, with ``error``, and wake who waits; what is queued stays to be taken. The first end counts."""
@@ -133,20 +167,24 @@ class Inbox:
             self._own_waiting -= size
             self._inbox_lock.notify_all()
 
-    def _may_send_locked(self, sender: _Sender) -> bool:
+    def _may_send_locked(self, sender: _Sender, connection: int | None) -> bool:
         """Whether it is a sender's turn: first come, first served. A signal handler's send() cannot wait for the thread it interrupted."""
         self._raise_if_ended_locked()
+        if connection is not None and connection != self.connection:
+            raise ConnectionLostError("nothing was sent: the connection was lost and made again meanwhile; see what is left of the call")
         if self._own_waiting >= OWN_SHARE:
             return False
         ahead = self._senders[: self._senders.index(sender)]
         return all(one.thread == sender.thread for one in ahead)
 
     def _put(self, entry: Entry) -> None:
+        self._process.check()
         with self._inbox_lock:
             self._raise_if_ended_locked()
             self._entries.append(entry)
         self._wake()
 
     def _raise_if_ended_locked(self) -> None:
-        if self._ended is not None:
-            raise again(self._ended)
+        error = self._ended or self._suspended
+        if error is not None:
+            raise again(error)

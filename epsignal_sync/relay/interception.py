@@ -27,11 +27,11 @@ class Interception:
     and asks :meth:`app_sends`.
     """
 
-    def __init__(self, forward: Callable[[bytes], bool], send_own: SendOwn, counters: Counters) -> None:
+    def __init__(self, forward: Callable[[bytes], bool], send_own: SendOwn, counters: Counters, lanes: Lanes) -> None:
         self._forward = forward
         self._send_own = send_own
         self._counters = counters
-        self._lanes = Lanes()
+        self._lanes = lanes
         self._one_sided = OneSidedCalls()
 
     @property

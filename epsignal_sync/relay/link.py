@@ -1,8 +1,8 @@
-"""The thread that owns one connection: it waits, reads, has the messages decided, writes, and only then hands outward.
+"""The thread that keeps the connection to a PBX: connect, carry messages until the connection ends, wait, connect again.
 
 It gets two callables that neither block nor run user code. ``deliver(batch, now)`` returns the time (of the monotonic
 clock) at which it wants to be called again, or None. ``ask(held)`` has the application asked about a message; the answer
-comes through the inbox. What becomes of a message stands in :mod:`.forwarding`; clients, devices and callbacks are not
+comes through the inbox. What happens on a connection stands in :mod:`.carrier`; clients, devices and callbacks are not
 known here.
 """
 
@@ -15,42 +15,41 @@ from collections.abc import Callable
 from attrs import frozen
 
 from ..deadline import Deadline
-from ..errors import ClosedError, ConnectionLostError, ConnectTimeout, EpSignalError
-from ..protocol.lanes import Held
-from ..protocol.session import LifeSigns, LoginState, Session, keepalive_text
-from .deliveries import Delivery, LinkDown
+from ..errors import ClosedError, ConnectError, ConnectionLostError, ConnectTimeout, EpSignalError, LoginError
+from ..protocol.lanes import Held, Lanes
+from ..protocol.session import Attachment, LoginState, Session
+from .backoff import Backoff
+from .carrier import Carrier, CarrierSettings, Shared
+from .deliveries import Counters, Delivery, LinkDown
 from .endpoint import Endpoint, TLSSettings
-from .forwarding import Forwarding
-from .frames import OPCODE_PING
-from .inbox import Answer, Inbox, Outgoing
+from .inbox import Answer, Inbox
 from .opening import open_websocket
+from .outward import Outward
 from .transport import Transport
 from .wakeup import Wakeup
 
-OUTBOX_FULL = 64 * 1024 * 1024
-"""Bytes waiting to be written at which the connection is given up."""
-CLOSING_TIME = 1.0
-"""Seconds that close() gives the peer to take what still waits and to answer the close frame."""
+LONGEST_ATTEMPT = 60.0
+"""Seconds for an attempt to connect again, where the program has set no limit to the first one."""
 
 
 @frozen(kw_only=True)
 class LinkSettings:
-    """What a connection is made with. Times in seconds, sizes in bytes."""
+    """What connections are made with. Times in seconds."""
 
-    endpoint: Endpoint
+    endpoints: tuple[Endpoint, ...]
+    """The PBX, and its standby PBXs; tried in this order."""
     tls: TLSSettings
     timeout: float | None
     """For connect and login together."""
-    keepalive: float | None
-    ping_interval: float | None
-    ping_timeout: float
-    max_message_size: int
-    pause_reading_at: int
-    """Bytes waiting to be written at which reading pauses."""
+    reconnect: bool
+    """Whether a connection that was lost is made again."""
+    reconnect_attempts: int | None
+    """Attempts in a row without success after which it is given up; None: never."""
+    carrier: CarrierSettings
 
 
 class Link:
-    """One connection to a PBX and the thread that owns it."""
+    """The connection to a PBX, and the thread that owns it."""
 
     def __init__(
         self,
@@ -60,23 +59,20 @@ class Link:
         ask: Callable[[Held], None],
     ) -> None:
         self._settings = settings
-        self._address = settings.endpoint.address
         self._session = session
-        self._deliver_batch = deliver
-        self._ask_application = ask
-        self._deliver_at: float | None = None
         self._wakeup = Wakeup()
-        self._forwarding = Forwarding(session, self._address, settings.max_message_size)
-        self._outbox = self._forwarding.outbox
-        self._deadline = Deadline(settings.timeout)
-        self._life = LifeSigns(keepalive=None, ping_interval=None, ping_timeout=0, now=0)
-        self._last_progress = 0.0
-        self._write_blocked = False
-        self._closing_until: float | None = None
-        self._thread = threading.Thread(target=self._run, name="epsignal-link", daemon=True)
-        self.counters = self._forwarding.counters
+        self.counters = Counters()
         self.inbox = Inbox(self._wakeup.wake)
         """What other threads want to be sent or attached."""
+        self._lanes = Lanes()
+        self._outward = Outward(deliver, ask, self.counters)
+        self._backoff = Backoff(settings.reconnect_attempts)
+        self._deadline = Deadline(settings.timeout)
+        self._was_up = False
+        self._first = 0
+        """Which of the endpoints is tried first."""
+        self._carrier: Carrier | None = None
+        self._thread = threading.Thread(target=self._run, name="epsignal-link", daemon=True)
 
     def start(self) -> None:
         """Start the thread; what becomes of it is delivered. The time-out for connect and login runs from here."""
@@ -87,177 +83,144 @@ class Link:
         """Release what a link holds that was never started."""
         self._wakeup.close()
 
-    def close(self, timeout: float) -> None:
-        """Send what still waits, close, and wait at most ``timeout`` seconds for the thread to end. Any thread, any state."""
+    def end(self) -> None:
+        """Have what still waits sent, and the connection closed; nothing more is taken. Does not block; any thread, any state."""
         self.inbox.end(ClosedError("the client was closed"))
         self._wakeup.cancel()
+
+    def join(self, timeout: float) -> None:
+        """Wait at most ``timeout`` seconds for the thread to end. Any thread."""
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(timeout)
+
+    @property
+    def last_heard(self) -> float | None:
+        """When something last came from the PBX, by the monotonic clock; None without a connection that is logged in. Any thread."""
+        carrier = self._carrier
+        return carrier.last_heard if carrier is not None and carrier.logged_in else None
+
+    def move(self, endpoint: Endpoint) -> None:
+        """Leave the present connection, if there is one, for one to another PBX of the settings. Any thread."""
+        carrier = self._carrier
+        if carrier is not None:
+            self._first = self._settings.endpoints.index(endpoint)
+            carrier.leave_for = endpoint.address
+            self._wakeup.wake()
 
     # ------------------------------------------------------------ the thread
 
     def _run(self) -> None:
         error: EpSignalError
-        transport: Transport | None = None
         try:
-            sock, rest = open_websocket(self._settings.endpoint, self._settings.tls, self._deadline, self._wakeup)
-            transport = Transport(sock)
-            error = self._serve(transport, rest)
-        except EpSignalError as raised:
-            error = raised
-        except BaseException as raised:  # a fault of this library must not leave a client that looks alive
-            # Only the kind of error: its text may hold what was received or sent.
-            kind = type(raised).__name__
-            text = f"the connection to {self._address} was given up after an internal error ({kind}): please report it"
-            error = ConnectionLostError(text)
-            error.__cause__ = raised
-        if transport is not None:
-            self._wakeup.forget()
-            transport.sock.close()
+            error = self._keep_connected()
+        except BaseException as raised:
+            error = _internal_error(self._settings.endpoints[0].address, raised)
         if self._wakeup.cancelled:
             error = ClosedError("the client was closed")  # whatever happened on the way there
         self._wakeup.close()
         self.inbox.end(error)
-        self.counters.lost += sum(isinstance(entry, Outgoing) for entry in self.inbox.take())
-        self._deliver([LinkDown(error)], time.monotonic())
+        self._take_leftovers()
+        self._outward.deliver([LinkDown(error, None, 0, None)], time.monotonic())
 
-    def _serve(self, transport: Transport, rest: bytes) -> EpSignalError:
-        """Move messages until the connection ends; returns why it did."""
-        now = self._last_progress = time.monotonic()
-        settings, forwarding = self._settings, self._forwarding
-        self._life = LifeSigns(
-            keepalive=settings.keepalive, ping_interval=settings.ping_interval, ping_timeout=settings.ping_timeout, now=now
-        )
-        for text in self._session.start():
-            forwarding.send_text(text, now)
-        batch = forwarding.receive(rest, now)
-        while forwarding.failure is None:
-            if self._outbox.size and not self._write_blocked:
-                self._write(transport, now)
-            if batch or (self._deliver_at is not None and now >= self._deliver_at):
-                self._deliver(batch, now)
-            batch = self._ask(now)  # only now: what went on before is known by then
-            reading = self._outbox.size < settings.pause_reading_at
-            readable, writable = self._wakeup.wait(
-                transport.sock,
-                read=(reading and not transport.receive_wants_write) or transport.send_wants_read,
-                write=(self._outbox.size > 0 and not transport.send_wants_read) or transport.receive_wants_write,
-                timeout=0 if batch or (transport.has_more and reading) else self._time_to_wait(),
-            )
-            now = time.monotonic()
-            if writable or (readable and transport.send_wants_read):
-                self._write_blocked = False
-            self._take_inbox(now, batch)
-            if not reading:
-                self._life.excuse(now)  # what is not read cannot be heard
-            elif readable or transport.has_more or writable:
-                batch += self._read(transport, now)
-            self._check_times(now, batch)
-        failure = forwarding.failure
-        self._write(transport, now)
-        forwarding.abandon(batch)
-        if batch:
-            self._deliver(batch, now)
-        return failure
+    def _keep_connected(self) -> EpSignalError:
+        """Connect, and connect again when that is over; returns why it ended for good."""
+        deadline = self._deadline
+        while True:
+            error, heard_at = self._connect(deadline)
+            if self._wakeup.cancelled or not (self._was_up and self._settings.reconnect):
+                return error
+            if self._session.state is LoginState.REFUSED:
+                return error  # the password was changed, or the App object taken away: trying again would lock somebody out
+            delay = self._backoff.next()
+            if delay is None:
+                attempts = self._backoff.attempts
+                return ConnectionLostError(f"the connection was not there again after {attempts} attempts; the last one: {error}")
+            self.inbox.suspend(_not_connected(error), self.counters.received)
+            self._take_leftovers()
+            self._outward.deliver([LinkDown(error, delay, self._backoff.attempts, heard_at)], time.monotonic())
+            self._pause(delay)
+            deadline = Deadline(LONGEST_ATTEMPT if self._settings.timeout is None else self._settings.timeout)
 
-    def _read(self, transport: Transport, now: float) -> list[Delivery]:
+    def _connect(self, deadline: Deadline) -> tuple[EpSignalError, float | None]:
+        """Try each PBX in turn until one was logged in to; returns why that one ended, and when it was last heard in Unix seconds."""
+        endpoints = self._settings.endpoints
+        first, self._first = self._first, 0
+        failures: list[EpSignalError] = []
+        for number, endpoint in enumerate((*endpoints[first:], *endpoints[:first])):
+            left = deadline.remaining()
+            # A PBX that swallows everything must leave some of the time for the next one.
+            share = deadline if left is None or len(endpoints) == 1 else Deadline(left / (len(endpoints) - number))
+            error, heard_at = self._connect_to(endpoint, share)
+            refused = self._session.state is LoginState.REFUSED
+            if heard_at is not None or refused or not isinstance(error, (ConnectError, LoginError)):
+                return error, heard_at
+            failures.append(error)
+        if len(failures) == 1:
+            return failures[0], None
+        kind = ConnectTimeout if all(isinstance(error, ConnectTimeout) for error in failures) else ConnectError
+        return kind(f"none of the {len(failures)} PBXs could be reached: {'; '.join(map(str, failures))}"), None
+
+    def _connect_to(self, endpoint: Endpoint, deadline: Deadline) -> tuple[EpSignalError, float | None]:
+        """Connect to one PBX and carry messages; returns what :meth:`_connect` does, None where the login did not go through."""
+        error: EpSignalError
+        transport: Transport | None = None
+        carrier: Carrier | None = None
         try:
-            data = transport.receive()
-        except OSError as error:
-            self._forwarding.lose(f"reading failed ({error.strerror or error})")
-            return []
-        if data is None:
-            return []
-        if not data:
-            self._forwarding.lose("it ended without a close frame")
-            return []
-        self._life.last_received = now
-        return self._forwarding.receive(data, now)
+            sock, rest = open_websocket(endpoint, self._settings.tls, deadline, self._wakeup)
+            transport = Transport(sock)
+            shared = Shared(
+                session=self._session, wakeup=self._wakeup, inbox=self.inbox, counters=self.counters, lanes=self._lanes,
+                outward=self._outward,
+            )  # fmt: skip
+            carrier = self._carrier = Carrier(self._settings.carrier, shared, endpoint.address, deadline)
+            error = carrier.serve(transport, rest)
+        except EpSignalError as raised:
+            error = raised
+        except BaseException as raised:  # a fault of this library must not leave a client that looks alive
+            error = _internal_error(endpoint.address, raised)
+        finally:
+            self._carrier = None
+            if transport is not None:
+                self._wakeup.forget()
+                transport.sock.close()
+        if carrier is None or not carrier.logged_in:
+            return error, None
+        self._was_up = True
+        self._backoff.succeed()
+        return error, time.time() - (time.monotonic() - carrier.last_heard)
 
-    def _write(self, transport: Transport, now: float) -> None:
-        chunk = self._outbox.chunk()
-        try:
-            count = transport.send(chunk) if chunk else 0
-        except OSError as error:
-            self._forwarding.lose(f"writing failed ({error.strerror or error})")
-            return
-        self._write_blocked = count < len(chunk)
-        if count:
-            self._last_progress = now
-            relieved = self._outbox.written(count)
-            if relieved:
-                self.inbox.relieve(relieved)
-
-    def _take_inbox(self, now: float, batch: list[Delivery]) -> None:
-        if not self._outbox.size:
-            self._last_progress = now  # nothing waits: whatever comes now has its full time
-        for entry in self.inbox.take():
-            self._forwarding.take_entry(entry, now, batch)
-        unsent = self._forwarding.take_unsent()
-        if unsent:
-            self.inbox.relieve(unsent)
-
-    def _deliver(self, batch: list[Delivery], now: float) -> None:
-        try:
-            self._deliver_at = self._deliver_batch(batch, now)
-        except BaseException:  # the application side must not be able to stop forwarding, or to end this thread silently
-            self.counters.delivery_failures += 1
-            self._deliver_at = None
-
-    def _ask(self, now: float) -> list[Delivery]:
-        """Have the application asked about the messages whose turn it is; returns what went on since it cannot be."""
-        batch: list[Delivery] = []
-        for held in self._forwarding.to_ask():
-            try:
-                self._ask_application(held)
-            except BaseException:
-                self.counters.delivery_failures += 1
-                self._forwarding.take_entry(Answer(held), now, batch)
-        return batch
-
-    # ------------------------------------------------------------ time
-
-    def _time_to_wait(self) -> float | None:
-        """Return the seconds until something is due, or None."""
+    def _pause(self, delay: float) -> None:
+        """Wait before the next attempt, and do meanwhile what the application wants to be done in time."""
         now = time.monotonic()
-        times = [self._deliver_at, self._forwarding.next_at()]
-        if self._closing_until is not None:
-            times.append(self._closing_until)  # nothing else is looked at any more
-        else:
-            times.append(self._life.next_at())
-            if self._write_blocked:
-                times.append(self._last_progress + self._settings.ping_timeout)
-            login_left = None if self._session.state is LoginState.READY else self._deadline.remaining()
-            times.append(None if login_left is None else now + login_left)
-        due = [at for at in times if at is not None]
-        return max(0.0, min(due) - now) if due else None
+        until = now + delay
+        while now < until and not self._wakeup.cancelled:
+            next_at = self._outward.next_at
+            self._wakeup.wait(None, read=False, write=False, timeout=max(0.0, min(until, next_at or until) - now))
+            self._take_leftovers()
+            now = time.monotonic()
+            self._outward.deliver([], now)
 
-    def _check_times(self, now: float, batch: list[Delivery]) -> None:
-        """See what is due: held messages, closing, the login's time-out, a peer that is silent or does not read."""
-        forwarding, settings = self._forwarding, self._settings
-        forwarding.expire(now, batch)
-        if self._wakeup.cancelled:
-            if self._closing_until is None:
-                self._closing_until = now + CLOSING_TIME
-                forwarding.close(now, batch)
-            elif now >= self._closing_until:
-                forwarding.fail(ClosedError("the client was closed"))
-            return
-        if self._session.state is not LoginState.READY and self._deadline.expired:
-            forwarding.fail(ConnectTimeout(
-                f"{self._address} took the websocket, but {settings.timeout} s were over while {self._session.state.value}: "
-                "check that the path is the PBX's AppWebsocket"
-            ))
-        life = self._life
-        life.last_message = max(life.last_message, forwarding.last_message)
-        keepalive, ping, dead = life.due(now)
-        if keepalive and self._session.state is LoginState.READY:
-            forwarding.send_text(keepalive_text(), now)
-        if ping:
-            forwarding.send(OPCODE_PING, b"")
-        if dead:
-            forwarding.lose(f"no sign of life within {settings.ping_timeout:g} s of a ping")
-        # Blocked: what was tried last did not fit, and the system has not said since that more would. Time alone is no
-        # proof, since this process may have stood still itself.
-        if self._outbox.size > OUTBOX_FULL or (self._write_blocked and now - self._last_progress >= settings.ping_timeout):
-            forwarding.lose(f"the PBX stopped reading ({self._outbox.size} bytes wait to be sent)")
+    def _take_leftovers(self) -> None:
+        """Take what is in the inbox while there is no connection: verdicts and sends belong to the one that is gone."""
+        for entry in self.inbox.take():
+            if isinstance(entry, Attachment):
+                self._session.attach(entry)
+            elif isinstance(entry, Answer):
+                self._lanes.end_run(entry.held, None, time.monotonic())
+            else:
+                self.counters.lost += 1
+
+
+def _not_connected(error: EpSignalError) -> ConnectionLostError:
+    return ConnectionLostError(
+        "nothing was sent, since there is no connection now; it is being made again: wait for the event Reconnected, or with "
+        f"wait_attached() ({error})"
+    )
+
+
+def _internal_error(address: str, raised: BaseException) -> ConnectionLostError:
+    # Only the kind of error: its text may hold what was received or sent.
+    text = f"the connection to {address} was given up after an internal error ({type(raised).__name__}): please report it"
+    error = ConnectionLostError(text)
+    error.__cause__ = raised
+    return error

@@ -143,16 +143,25 @@ def test_loss_of_the_connection(pbx: SimulatedPBX, phones: Phones) -> None:
     with monitor(pbx, HW1) as epsignal:
         talk(phones)
         epsignal.read_until("connected")
+        hang_up(phones)
+        epsignal.read_until("null")
         pbx.drop_connections()
-        errors = epsignal.end(1)
-    assert errors.count("\n") == 1 and "was lost" in errors
+        pbx.wait_for(lambda log: len(log.texts("to-app", HW1, mt="Attached")) == 2, timeout=20)
+        talk(phones)
+        epsignal.read_until("connected")
+        epsignal.interrupt()
+        errors = epsignal.end(0).splitlines()
+    assert len(errors) == 2 and "was lost" in errors[0] and "connecting again in" in errors[0] and "connected again to" in errors[1]
 
 
-def test_close_by_the_pbx(pbx: SimulatedPBX) -> None:
+def test_login_that_is_refused_after_a_loss(pbx: SimulatedPBX, phones: Phones) -> None:
     with monitor(pbx, HW1) as epsignal:
-        pbx.close()
-        errors = epsignal.end(1)
-    assert errors.count("\n") == 1 and "was lost" in errors
+        talk(phones)
+        epsignal.read_until("connected")
+        pbx.add_app("monitor", password="another")
+        pbx.drop_connections()
+        errors = epsignal.end(1).splitlines()
+    assert len(errors) == 2 and "was lost" in errors[0] and "refused the login" in errors[1]
 
 
 def test_reader_of_the_output_goes(pbx: SimulatedPBX, phones: Phones) -> None:

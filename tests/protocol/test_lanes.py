@@ -359,10 +359,20 @@ def test_flush_lets_everything_go_as_it_came() -> None:
     assert all(held.settled and held.answer is None and not held.late for held in flushed)
     assert other.bypassed and not runs[0].bypassed
     assert lanes._due == [], "not even until the next deadline"
-    check_empty(lanes)
+    assert not lanes
     assert [lanes.end_run(held, "late", 0.5) for held in runs] == [[]] * len(runs) and runs[0].answer is None
     assert lanes.expire(9.0) == [] and lanes.flush() == []
     check_empty(lanes)
+
+
+def test_run_from_before_a_flush_overruns() -> None:
+    lanes = Lanes()
+    run = ask(lanes, TO_DEVICE, 1.0)
+    lanes.flush()
+    _, released = put(lanes, TO_DEVICE, 3.0)
+    assert [held.bypassed for held in released] == [True] and not asked(lanes), "never a second run beside it"
+    lanes.end_run(run, "late", 2.0)
+    ask(lanes, TO_DEVICE, 3.0)
 
 
 def test_flush_before_the_question_is_put() -> None:
@@ -517,10 +527,7 @@ class LanesMachine(RuleBasedStateMachine):
             assert self.waiting[held.lane].pop(0) is held and held.settled and not held.late
             assert id(held) not in self.gone
             self.gone.add(id(held))
-        assert not any(self.waiting.values())
-        self.ended += self.runs.values()
-        self.runs.clear()
-        check_empty(self.lanes)
+        assert not any(self.waiting.values()) and not self.lanes
 
     # -- what it must be like
 

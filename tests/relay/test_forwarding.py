@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from epsignal_sync.errors import ClosedError, ConnectError, ConnectionLostError, EpSignalError, LoginError
 from epsignal_sync.protocol.asking import Names, Rule
 from epsignal_sync.protocol.envelope import OWN_CALL_IDS
+from epsignal_sync.protocol.lanes import Lanes
 from epsignal_sync.protocol.session import Attachment, Credentials, LoginState, Session
-from epsignal_sync.relay.deliveries import Delivery, Late, LinkUp, Note, Received, Sent
+from epsignal_sync.relay.deliveries import Counters, Delivery, Late, LinkUp, Note, Received, Sent
 from epsignal_sync.relay.forwarding import Forwarding
 from epsignal_sync.relay.frames import (
     OPCODE_BINARY,
@@ -73,7 +74,7 @@ def texts(forwarding: Forwarding) -> list[bytes]:
 def new(**options: Any) -> Forwarding:
     session = Session(Credentials(app="phones", password="s3cret"), **options)
     session.start()
-    return Forwarding(session, "pbx.example.com:443", LARGEST)
+    return Forwarding(session, "pbx.example.com:443", LARGEST, Counters(), Lanes())
 
 
 def ready(*attachments: Attachment, **options: Any) -> Forwarding:

@@ -66,7 +66,7 @@ def test_taken_in_order_with_its_charge() -> None:
     inbox = Inbox(wakes)
     attachment = Attachment("1", "hw")
     inbox.send(b"abc", 0)
-    inbox.forward(b"de")
+    inbox.forward(b"de", 1)
     inbox.attach(attachment)
     inbox.send(b"f", None)
     inbox.answer(ANSWER)
@@ -139,7 +139,7 @@ def test_only_what_the_application_sends_waits() -> None:
     waiting = Caller(lambda: inbox.send(b"late", None))
     assert waiting.is_blocked()
     for index in range(100):
-        assert Caller(lambda text=b"%d" % index: inbox.forward(text)).join() is None  # type: ignore[misc]
+        assert Caller(lambda text=b"%d" % index: inbox.forward(text, 1)).join() is None  # type: ignore[misc]
     for call in (lambda: inbox.attach(Attachment("1", "hw")), lambda: inbox.answer(ANSWER), lambda: inbox.reply(REL)):
         assert Caller(call).join() is None
     assert len(inbox.take()) == 1 + 100 + 3
@@ -165,19 +165,21 @@ def test_everything_is_refused_after_the_end() -> None:
     inbox.end(ConnectionLostError("gone"))
     inbox.end(ClosedError("closed"))  # the first end counts
     calls: list[Callable[[], None]] = [
-        lambda: inbox.send(b"x", 0), lambda: inbox.forward(b"x"), lambda: inbox.attach(Attachment("1", "hw")),
-        lambda: inbox.answer(ANSWER), lambda: inbox.reply(REL), lambda: inbox.send(b"x", 0, REL), inbox.check,
+        lambda: inbox.send(b"x", 0), lambda: inbox.forward(b"x", 1), lambda: inbox.attach(Attachment("1", "hw")),
+        lambda: inbox.reply(REL), lambda: inbox.send(b"x", 0, REL), inbox.check,
     ]  # fmt: skip
     for call in calls:
         with pytest.raises(ConnectionLostError, match="gone"):
             call()
     assert inbox.take() == [] and wakes.count == 0
+    inbox.answer(ANSWER)  # a run that ends counts in any case
+    assert inbox.take() == [ANSWER]
 
 
 def test_what_is_queued_before_the_end_stays() -> None:
     inbox = Inbox(Wakes())
     inbox.send(b"x", 0)
-    inbox.forward(b"y")
+    inbox.forward(b"y", 1)
     inbox.answer(ANSWER)
     inbox.end(ClosedError("closed"))
     assert taken(inbox) == [(b"x", 1, None), (b"y", 0, None), ANSWER]
@@ -190,11 +192,11 @@ def test_no_lock_is_held_while_waking() -> None:
         if len(others) < 5:
             others.append(None)
             others[-1] = Caller(lambda: inbox.relieve(0)).join()
-            Caller(lambda: inbox.forward(b"from another thread")).join()
+            Caller(lambda: inbox.forward(b"from another thread", 1)).join()
 
     inbox = Inbox(wake)
     inbox.send(b"x", 0)
-    inbox.forward(b"y")
+    inbox.forward(b"y", 1)
     inbox.attach(Attachment("1", "hw"))
     inbox.answer(ANSWER)
     inbox.reply(REL)

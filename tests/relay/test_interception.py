@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from epsignal_sync.protocol.asking import Names, Rule
 from epsignal_sync.protocol.envelope import OWN_CALL_IDS
-from epsignal_sync.protocol.lanes import MOST_RUNS, Held
+from epsignal_sync.protocol.lanes import MOST_RUNS, Held, Lanes
 from epsignal_sync.protocol.session import Attachment
 from epsignal_sync.relay import interception as interception_module
 from epsignal_sync.relay.deliveries import Counters, Delivery, Late, Received, Sent
@@ -41,7 +41,7 @@ class Path:
         self.swallowed: list[Sent] = []
         self.closing = False
         self.now = 100.0
-        self.interception = Interception(self._forward, self._send_own, self.counters)
+        self.interception = Interception(self._forward, self._send_own, self.counters, Lanes())
 
     def _forward(self, text: bytes) -> bool:
         if not self.closing:
