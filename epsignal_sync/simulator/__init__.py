@@ -14,13 +14,25 @@
 
 It speaks the protocol of the public SDK documentation and shares no code with the client. It needs the
 ``websockets`` package: ``pip install epsignal-sync[simulator]``.
+
+How an application copes when things go wrong can be tried too. :class:`Faults` is the network on the way to it, or to a
+real PBX:
+
+    from epsignal_sync.simulator import Faults
+
+    with Faults(pbx.url) as faults:          # a wss:// URL of any PBX
+        ...                                  # connect the application to faults.url
+        faults.stall()                       # nothing moves, and nothing is closed
+        faults.resume()
+        faults.drop()                        # the connection is reset
 """
 
 from __future__ import annotations
 
 from .call import SimulatedCall
+from .faults import Faults
 from .log import LogEntry, MessageLog
 from .pbx import SimulatedApp, SimulatedPBX
 from .phone import SimulatedPhone
 
-__all__ = ["LogEntry", "MessageLog", "SimulatedApp", "SimulatedCall", "SimulatedPBX", "SimulatedPhone"]
+__all__ = ["Faults", "LogEntry", "MessageLog", "SimulatedApp", "SimulatedCall", "SimulatedPBX", "SimulatedPhone"]
