@@ -19,7 +19,7 @@ from ..errors import ReplyTimeout, UsageError
 from .actor import Actor
 from .app import SimulatedApp
 from .behaviour import Behaviour, check_afterwards
-from .call import SimulatedCall
+from .call import WAIT_TIMEOUT, SimulatedCall
 from .connection import AppConnection
 from .directory import Directory
 from .exchange import Exchange
@@ -200,7 +200,7 @@ class SimulatedPBX(Behaviour):
             if self._transport is not None:
                 self._transport.drop()
 
-    def wait_for(self, predicate: Callable[[MessageLog], T | None], *, timeout: float = 5.0) -> T:
+    def wait_for(self, predicate: Callable[[MessageLog], T | None], *, timeout: float = WAIT_TIMEOUT) -> T:
         """Wait until ``predicate(pbx.log)`` is true, and return its result.
 
         It is called on this thread, without a lock, now and after each change of anything in the PBX: it may look at

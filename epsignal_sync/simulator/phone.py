@@ -12,7 +12,7 @@ from ..errors import DetachedError, ReplyTimeout, UsageError
 from . import signals
 from .actor import Actor
 from .behaviour import check_afterwards
-from .call import SimulatedCall, check_states
+from .call import WAIT_TIMEOUT, SimulatedCall, check_states
 from .line import Line
 from .log import MessageLog
 from .signals import Signal
@@ -136,7 +136,7 @@ class SimulatedPhone:
         """Dial more digits in a call that was begun with ``overlap``; see :meth:`SimulatedCall.dial`."""
         self._actor.run(lambda: self._dial_on(call, digits, complete))
 
-    def wait(self, state: str, *, timeout: float = 5.0) -> SimulatedCall:
+    def wait(self, state: str, *, timeout: float = WAIT_TIMEOUT) -> SimulatedCall:
         """Wait until a telephone call of this phone reaches the state, and return the call.
 
         A call that is not over and has been in that state counts, and so does, for the states after a call, the last
