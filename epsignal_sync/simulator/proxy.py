@@ -144,17 +144,18 @@ class Proxy:
                 self.end_tunnel(tunnel)
 
     def _accept(self, touched: set[Tunnel]) -> None:
-        try:
-            client, _ = self._listener.accept()
-        except OSError:
-            return  # It was gone before it could be accepted.
-        tunnel = Tunnel(client, self.addresses, self.weather)
-        self.tunnels.add(tunnel)
-        touched.add(tunnel)
-        try:
-            tunnel.connect()
-        except OSError:
-            self.end_tunnel(tunnel)
+        while True:  # All of them: a fault that is made now concerns everybody who has connected by now.
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return  # There is nobody, or nobody any more.
+            tunnel = Tunnel(client, self.addresses, self.weather)
+            self.tunnels.add(tunnel)
+            touched.add(tunnel)
+            try:
+                tunnel.connect()
+            except OSError:
+                self.end_tunnel(tunnel)
 
     def _move(self, tunnels: Collection[Tunnel]) -> None:
         """Write what has become due, and see what is to be waited for next."""
