@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import configparser
+import importlib.metadata
 import os
 import pathlib
 import subprocess
 import sys
 
+from epsignal_sync.integrations.pytest_plugin import Phones
+from epsignal_sync.simulator import SimulatedPBX
+
 ROOT = pathlib.Path(__file__).parents[1]
 SAMPLE = ROOT / "samples" / "test_my_app.py"
 PLUGIN = "epsignal_sync.integrations.pytest_plugin"
-PATIENCE = 60.0
+PATIENCE = 100.0
 
 
 def run(directory: pathlib.Path, *arguments: str, autoload: bool = False) -> tuple[int, str]:
@@ -19,9 +23,12 @@ def run(directory: pathlib.Path, *arguments: str, autoload: bool = False) -> tup
     (directory / "pytest.ini").write_text("[pytest]\nfilterwarnings = error\n", encoding="utf-8")
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "EPSIGNAL_", "COV_"))}
     variables["PYTHONPATH"] = os.pathsep.join((str(directory), str(ROOT)))
+    # The plugins of others are of no interest here, and take seconds to load and to end on a busy machine.
+    others = {point.name for point in importlib.metadata.entry_points(group="pytest11")} - {PLUGIN}
+    unwanted = [f"-pno:{name}" for name in (*sorted(others), "cacheprovider")]
     if not autoload:
         variables["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
-    command = [sys.executable, "-m", "pytest", "-c", "pytest.ini", "-p", "no:cacheprovider", "-q", *arguments]
+    command = [sys.executable, "-m", "pytest", "-c", "pytest.ini", "-q", *unwanted, *arguments]
     done = subprocess.run(
         command, cwd=directory, env=variables, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         timeout=PATIENCE,
@@ -60,7 +67,7 @@ def test_three_lines_suffice_once_it_is_installed(tmp_path: pathlib.Path) -> Non
         "    assert phones[1].call('22').wait('alert')\n",
         encoding="utf-8",
     )
-    code, output = run(tmp_path, "test_short.py", "-p", "no:xdist", autoload=True)
+    code, output = run(tmp_path, "test_short.py", autoload=True)
     assert code == 0 and "1 passed" in output, output
 
 
@@ -71,7 +78,7 @@ def test_fixtures_of_a_conftest_come_first(tmp_path: pathlib.Path) -> None:
         "def test_own(phones, epsignal_client, simulated_pbx):\n    assert phones == 'mine' and simulated_pbx.connections == 1\n",
         encoding="utf-8",
     )
-    code, output = run(tmp_path, "test_own.py", "-p", PLUGIN, "-p", "no:xdist", autoload=True)  # and named twice does no harm
+    code, output = run(tmp_path, "test_own.py", "-p", PLUGIN, autoload=True)  # and named twice does no harm
     assert code == 0 and "1 passed" in output, output
 
 
@@ -105,21 +112,11 @@ def test_without_the_extra(tmp_path: pathlib.Path) -> None:
     assert code == 1 and "1 passed, 1 error" in output and "pip install epsignal-sync[simulator]" in output, output
 
 
-def test_fixtures_explain_themselves(tmp_path: pathlib.Path) -> None:
-    code, output = run(tmp_path, "-p", PLUGIN, "--fixtures", "-vv")
-    assert code in (0, 5)
-    for said in ('app="phones", password="secret"', "alice, bob = phones", "logged in, nothing attached"):
-        assert said in output, output
-
-
-def test_more_phones(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "test_more.py").write_text(
-        "def test_more(phones, simulated_pbx):\n"
-        "    carol = phones.add('Carol')\n"
-        "    assert [phone.number for phone in phones] == ['22', '23', '24'] and phones[-1] is carol\n"
-        "    assert all(phone.registered for phone in phones) and len({phone.hw for phone in phones}) == 3\n"
-        "    assert phones[0].call('24').wait('alert') and carol.call_now.remote['dn'] == 'Alice'\n",
-        encoding="utf-8",
-    )
-    code, output = run(tmp_path, "-p", PLUGIN, "test_more.py")
-    assert code == 0 and "1 passed" in output, output
+def test_more_phones(pbx: SimulatedPBX) -> None:
+    phones = Phones(pbx)
+    for name in ("Alice", "Bob", "Carol"):
+        assert phones.add(name) is phones[-1]
+    assert [phone.number for phone in phones] == ["22", "23", "24"]
+    assert all(phone.registered for phone in phones) and len({phone.hw for phone in phones}) == 3
+    assert phones[0].call("24").wait("alert")
+    assert phones[2].call_now is not None and phones[2].call_now.remote["dn"] == "Alice"
