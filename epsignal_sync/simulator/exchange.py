@@ -52,7 +52,7 @@ class Exchange:
     def unregistered(self, line: Line) -> None:
         """Forget the calls that a device, now gone, has not kept, those of an app on its behalf too; the other parties are told."""
         for leg in list(line.legs.values()):
-            if leg.of_app or leg.id not in line.calls:
+            if leg.id not in line.calls:
                 self._clear(leg.remove(), signals.DESTINATION_OUT_OF_ORDER)
 
     def app_gone(self, line: Line, orphans: set[int]) -> None:
