@@ -37,7 +37,7 @@ LIBRARIES = {
     "rich": ("cli/",),
     "asyncio": (),
     "trustme": (),
-    "pytest": (),
+    "pytest": ("integrations/pytest_plugin.py",),
 }
 KNOWN = {"attr", "attrs", *LIBRARIES}
 """Everything outside of the standard library that the package may name at all."""

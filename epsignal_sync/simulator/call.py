@@ -11,6 +11,9 @@ from .signals import CALL_STATES, Signal, cause_of, name_of, next_state
 if TYPE_CHECKING:
     from .phone import SimulatedPhone
 
+WAIT_TIMEOUT = 10.0
+"""Seconds that the waiting methods of the simulator take at most unless told otherwise: more than a loaded machine stalls for."""
+
 
 def check_states(states: tuple[str, ...]) -> None:
     """Raise UsageError for what is no CallState."""
@@ -49,7 +52,7 @@ class SimulatedCall:
         """Whether the call is over. Does not block."""
         return "null" in self.reached
 
-    def wait(self, *states: str, timeout: float = 5.0) -> str:
+    def wait(self, *states: str, timeout: float = WAIT_TIMEOUT) -> str:
         """Wait until one of the states was reached, and return it.
 
         Blocks for at most ``timeout`` seconds, then raises ReplyTimeout, as soon as the call is over without it;

@@ -36,11 +36,15 @@ class Attachment:
     def __init__(self, connection: AppConnection, line: Line, request: dict[str, Any]) -> None:
         self.connection = connection
         self.line = line
-        self._echo = {"api": request["api"], **({"src": request["src"]} if "src" in request else {})}
+        self._request = request
 
     def send(self, mt: str, **fields: Any) -> None:
         """Send an indication or an answer that belongs to this Attach."""
-        self.connection.send({"mt": mt, **self._echo, **fields}, device=self.line.hw)
+        self.connection.send({"mt": mt, **self.connection.echo(self._request), **fields}, device=self.line.hw)
+
+    def signal(self, call: Any, sig: signals.Signal, *, to_device: bool) -> None:
+        """Hand the app a signal that is on its way to the device, or from it."""
+        self.send("Signaling", **({"to": True} if to_device else {}), call=call, sig=sig)
 
 
 class AppConnection:
@@ -72,13 +76,21 @@ class AppConnection:
         self._pbx.log.add("note", connection=self.number, text=text, at=at)
 
     def end(self) -> None:
-        """Take note that the connection is gone: its attachments end."""
+        """Take note that the connection is gone: its attachments end. Idempotent."""
+        if self.gone:
+            return
         self.gone = True
         self.logged_in = False
-        for attachment in self._attachments.values():
-            attachment.line.detach(attachment)
+        # It leaves all paths before anybody is told: what is said then must not go to it.
+        held = [attachment for attachment in self._attachments.values() if attachment in attachment.line.path]
+        left = [(attachment.line, attachment.line.leave(attachment)) for attachment in held]
         self._attachments.clear()
         self.note("connection ended")
+        for line, orphans in left:
+            line.app_gone(orphans)
+        if self._pbx.calls_without_app == "released":
+            for line, _ in left:
+                self._pbx.release_calls(line)
 
     def receive(self, text: str, at: float) -> None:
         """Take a text from the app; ``at`` is the time at which it was read."""
@@ -91,7 +103,7 @@ class AppConnection:
         if not isinstance(message, dict):
             self.note(f"ignored: no JSON object: {text[:200]}", at)
             return
-        attachment = self._attachments.get(_key(message))
+        attachment = self._find_attachment(message)
         device = attachment.line.hw if attachment is not None and message.get("mt") == "Signaling" else None
         if message.get("mt") == "Attach" and isinstance(message.get("hw"), str):
             device = message["hw"]
@@ -114,7 +126,7 @@ class AppConnection:
         elif self._unticked:
             self.note(f"not answered: {mt}, as EpSignal is not ticked at the app object")
             if self._answer_unticked and mt == "Attach":
-                self._reply(message, {"mt": "AttachResult", "api": api, "err": "no access to EpSignal"})
+                self.send({"mt": "AttachResult", **self.echo(message), "err": "no access to EpSignal"})
         elif mt == "Attach":
             self._attach(message)
         elif mt == "Signaling":
@@ -122,10 +134,20 @@ class AppConnection:
         else:
             self.note(f"ignored: unknown message {mt}")
 
-    def _reply(self, request: dict[str, Any], answer: dict[str, Any], *, device: str | None = None) -> None:
+    def echo(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Return the fields of an Attach that everything that belongs to it carries."""
+        with_src = "src" in request and not self._pbx.without_src
+        return {"api": request["api"], **({"src": request["src"]} if with_src else {})}
+
+    def _find_attachment(self, message: dict[str, Any]) -> Attachment | None:
+        if "src" not in message and self._pbx.without_src and len(self._attachments) == 1:
+            return next(iter(self._attachments.values()))
+        return self._attachments.get(_key(message))
+
+    def _reply(self, request: dict[str, Any], answer: dict[str, Any]) -> None:
         if "src" in request:
             answer["src"] = request["src"]
-        self.send(answer, device=device)
+        self.send(answer)
 
     def _login(self, message: dict[str, Any]) -> None:
         try:
@@ -176,9 +198,10 @@ class AppConnection:
                 return
         elif self._user is not None and line.phone.sip != self._user:
             refusal = f"device {hw!r} is not one of the user's"
+        elif self._pbx.second_attach == "refused" and line.held_by_another(self):
+            refusal = f"another app is attached to device {hw!r}"
         if refusal is not None:
-            answer = {"mt": "AttachResult", "api": message["api"], "err": refusal}
-            self._reply(message, answer, device=hw if isinstance(hw, str) else None)
+            self.send({"mt": "AttachResult", **self.echo(message), "err": refusal}, device=hw if isinstance(hw, str) else None)
             return
         attachment = Attachment(self, line or self._pbx.new_line(str(hw)), message)
         self._replace(_key(message), attachment)
@@ -189,7 +212,7 @@ class AppConnection:
         older = self._attachments.get(key)
         self._attachments[key] = attachment
         # The new one first: where both are of the same device, the app does not leave its path.
-        attachment.line.attach(attachment)
+        attachment.line.attach(attachment, chained=self._pbx.second_attach == "chaining")
         if older is not None:
             older.line.detach(older)
 
@@ -204,14 +227,14 @@ class AppConnection:
 
     def _signaling(self, message: dict[str, Any], attachment: Attachment | None) -> None:
         sig = message.get("sig")
-        if attachment is None or attachment.line.attachment is not attachment:
+        if attachment is None or attachment not in attachment.line.path:
             self.note(f"ignored: Signaling with src {message.get('src')!r}, which belongs to no device in whose path this app is")
         elif not isinstance(sig, dict):
             self.note("ignored: Signaling without a signal")
         elif not attachment.line.registered:
             self.note(f"ignored: Signaling for {attachment.line.hw}, which is not registered")
         else:
-            attachment.line.from_app(message.get("call"), sig, to_device=message.get("to") is True)
+            attachment.line.from_app(attachment, message.get("call"), sig, to_device=message.get("to") is True)
 
 
 def _key(message: dict[str, Any]) -> str:

@@ -50,17 +50,24 @@ class Exchange:
             self._pass_on(leg, sig)
 
     def unregistered(self, line: Line) -> None:
-        """Forget the calls of a device that is gone, those of an app on its behalf too; the other parties are told."""
+        """Forget the calls that a device, now gone, has not kept, those of an app on its behalf too; the other parties are told."""
         for leg in list(line.legs.values()):
-            self._clear(leg.remove(), signals.DESTINATION_OUT_OF_ORDER)
+            if leg.id not in line.calls:
+                self._clear(leg.remove(), signals.DESTINATION_OUT_OF_ORDER)
 
-    def app_gone(self, line: Line) -> None:
-        """End the calls that an app started on this line, in both directions; the device's own calls go on."""
+    def app_gone(self, line: Line, orphans: set[int]) -> None:
+        """End the calls with these ids, which an app had started on this line, in both directions; the device's own calls go on."""
         # Spec: what the other party is told is not documented; here it is 41, temporary failure, as for any fault of an end.
-        for leg in [leg for leg in line.legs.values() if leg.of_app]:
+        for leg in [leg for leg in line.legs.values() if leg.id in orphans]:
             self._clear(leg.remove(), signals.TEMPORARY_FAILURE)
-        for id in [id for id in line.calls if is_app_id(id)]:
+        for id in [id for id in line.calls if id in orphans]:
             line.from_pbx(id, signals.rel(signals.TEMPORARY_FAILURE))
+
+    def release_calls(self, line: Line) -> None:
+        """End the telephone calls of a device, as a fault of the PBX would; both sides are told."""
+        for leg in list(line.legs.values()):
+            if leg.channel != 0:
+                self.release(leg, signals.TEMPORARY_FAILURE)
 
     def release(self, leg: Leg, cause: int) -> None:
         """End a call by a rel of the PBX's own, whatever kind the device is; the other parties are told as usual."""

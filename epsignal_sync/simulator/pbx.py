@@ -17,7 +17,9 @@ from typing import Any, TypeVar
 from ..deadline import Deadline
 from ..errors import ReplyTimeout, UsageError
 from .actor import Actor
-from .call import SimulatedCall
+from .app import SimulatedApp
+from .behaviour import Behaviour, check_afterwards
+from .call import WAIT_TIMEOUT, SimulatedCall
 from .connection import AppConnection
 from .directory import Directory
 from .exchange import Exchange
@@ -31,28 +33,8 @@ T = TypeVar("T")
 CLOSE_TIMEOUT = 2.0
 """Seconds that close() takes at most."""
 
-UNKNOWN_HW = ("error", "silent", "accepted")
-LOGIN_REFUSAL = ("answer", "close")
 
-
-class SimulatedApp:
-    """An App object of the simulated PBX.
-
-    ``epsignal`` False: the tick at the EpSignal API is missing, so EpSignal messages are not answered, or, with
-    ``answer_unticked``, an Attach is answered with an error.
-    """
-
-    def __init__(self, name: str, password: str, *, epsignal: bool, answer_unticked: bool) -> None:
-        self.name = name
-        self.password = password
-        self.epsignal = epsignal
-        self.answer_unticked = answer_unticked
-
-    def __repr__(self) -> str:
-        return f"<SimulatedApp {self.name!r}>"
-
-
-class SimulatedPBX:
+class SimulatedPBX(Behaviour):
     """A PBX on a local port, with phones that are driven from Python.
 
     A context manager: it listens from :meth:`start` to :meth:`close`. All methods may be called from any thread.
@@ -62,16 +44,16 @@ class SimulatedPBX:
     ``port`` 0 picks a free one. ``ssl_context``: a server's context makes it wss. ``setup_timeout``: seconds after
     which a setup without any answer is given up with cause 102. ``no_answer_timeout``: seconds that a phone rings.
     ``digit_timeout``: seconds after which no more digits are waited for where a setup is not ``complete``: then the call
-    goes to the number dialed so far, or ends with cause 28. ``log_limit``: how many entries :attr:`log` holds at most.
+    goes to the number dialed so far, or ends with cause 28. ``log_limit``: how many entries :attr:`log` holds at most;
+    the oldest go first, and 0 is for a long run that does without.
 
     An app that is attached to a device may call too, with a negative ``call``: without ``to`` to another party on the
     device's behalf, with ``to`` to the device alone. Such calls end with cause 41 when the app's connection does. The
     caller's number and name in a setup are always those of the device, unless it carries the facility ``cli_override``.
 
-    Three attributes may be set at any time. ``late_facilities`` (False): whether the PBX and the phones send a facility
-    right behind each rel that ends a call of theirs, as happens on real lines. ``unknown_hw`` says what an Attach to an
-    unknown device gets: "error", "silent" (no answer) or "accepted" (a good answer, but it is never attached).
-    ``login_refusal`` says how a login is refused: "answer" or "close".
+    How it behaves where real PBXs may differ is up to the attributes of :class:`Behaviour`, which may be set at any time:
+    ``unknown_hw``, ``login_refusal``, ``second_attach``, ``calls_without_app``, ``late_facilities``, ``without_src``. Things go
+    wrong with :meth:`restart`, :meth:`drop_connections`, :meth:`SimulatedPhone.reregister` and, between app and PBX, :class:`Faults`.
     """
 
     def __init__(
@@ -89,7 +71,6 @@ class SimulatedPBX:
         log_limit: int = 20000,
     ) -> None:
         self.log = MessageLog(log_limit)
-        self.late_facilities = False
         self.unknown_hw = unknown_hw
         self.login_refusal = login_refusal
         self._host, self._port, self._path, self._ssl_context = host, port, path, ssl_context
@@ -108,12 +89,6 @@ class SimulatedPBX:
         self._close_lock = threading.Lock()
         self._closing = False
         self._closed = threading.Event()
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        choices = {"unknown_hw": UNKNOWN_HW, "login_refusal": LOGIN_REFUSAL}.get(name)
-        if choices is not None and value not in choices:
-            raise UsageError(f"{name} cannot be {value!r}: use one of {', '.join(choices)}")
-        super().__setattr__(name, value)
 
     def __enter__(self) -> SimulatedPBX:
         return self.start()
@@ -206,7 +181,26 @@ class SimulatedPBX:
         if not self.log.wait(lambda: all(connection.gone for connection in connections), 5.0):
             raise ReplyTimeout("the connections were cut, but were not gone within 5 s: is the machine overloaded?")
 
-    def wait_for(self, predicate: Callable[[MessageLog], T | None], *, timeout: float = 5.0) -> T:
+    def restart(self, *, calls: str = "kept") -> None:
+        """Have the PBX restart and be back at once, on the same port: apps are cut off, and all phones register again.
+
+        ``calls``: what becomes of the telephone calls: "kept", "lost" (nobody is told), or "renumbered": they go on under
+        other ids, and the old ids become those of other calls. The no-media calls are always opened anew; calls that apps
+        started end, and so do those of which only one end knew, as an app had the rest in hand. Use :meth:`Faults.refuse`
+        for a PBX that stays away for a while. Raises UsageError for other ``calls``.
+        """
+        check_afterwards(calls)
+        try:
+            # Each a job of its own: what follows from one is over before the next.
+            self._actor.run(self._end_connections)
+            phones = self._actor.run(lambda: self._lose_phones(keep_calls=calls != "lost"))
+            self._actor.run(lambda: self._find_phones(phones, renumbered=calls == "renumbered"))
+        finally:
+            # The apps find out last: who connects again at once meets a PBX that is back.
+            if self._transport is not None:
+                self._transport.drop()
+
+    def wait_for(self, predicate: Callable[[MessageLog], T | None], *, timeout: float = WAIT_TIMEOUT) -> T:
         """Wait until ``predicate(pbx.log)`` is true, and return its result.
 
         It is called on this thread, without a lock, now and after each change of anything in the PBX: it may look at
@@ -233,10 +227,33 @@ class SimulatedPBX:
     def new_line(self, hw: str) -> Line:
         """Add the line of a device; the simulator's own."""
         line = Line(hw, self._actor, self.log, rest=self._setup_timeout, late_facilities=lambda: self.late_facilities)
-        line.app_gone = lambda: self._exchange.app_gone(line)
+        line.app_gone = lambda orphans: self._exchange.app_gone(line, orphans)
         line.to_pbx = lambda call, sig: self._exchange.receive(line, call, sig)
         self._lines[hw] = line
         return line
+
+    def release_calls(self, line: Line) -> None:
+        """End the telephone calls of a device; the simulator's own."""
+        self._exchange.release_calls(line)
+
+    def _end_connections(self) -> None:
+        # No path leads to an app any more before the first of them is gone: what the others are told must not go to one.
+        left = [(line, line.leave(attachment)) for line in self._lines.values() for attachment in list(line.path)]
+        for line, orphans in left:
+            line.app_gone(orphans)
+        for connection in list(self._connections.values()):
+            connection.end()
+
+    def _lose_phones(self, *, keep_calls: bool) -> list[SimulatedPhone]:
+        phones = [line.phone for line in self._lines.values() if line.phone is not None and line.phone.registered]
+        for phone in phones:
+            phone.go_away(keep_calls=keep_calls)
+        return phones
+
+    @staticmethod
+    def _find_phones(phones: list[SimulatedPhone], *, renumbered: bool) -> None:
+        for phone in phones:
+            phone.come_back(renumbered=renumbered)
 
     def _add_phone(self, hw: str, *, number: str, sip: str, name: str, kind: str) -> SimulatedPhone:
         line = self._lines.get(hw)
@@ -253,11 +270,11 @@ class SimulatedPBX:
         line = self._lines[phone.hw]
         if not phone.registered:
             self._exchange.unregistered(line)
-        if line.attachment is not None:
+        for attachment in line.path:
             if phone.registered:
-                line.attachment.connection.tell_attached(line.attachment)
+                attachment.connection.tell_attached(attachment)
             else:
-                line.attachment.send("Detached")
+                attachment.send("Detached")
 
     def _serve(self, wire: Wire) -> None:
         """Run one app's connection, on its own thread."""

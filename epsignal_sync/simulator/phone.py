@@ -11,7 +11,8 @@ from typing import Any, TypeVar
 from ..errors import DetachedError, ReplyTimeout, UsageError
 from . import signals
 from .actor import Actor
-from .call import SimulatedCall, check_states
+from .behaviour import check_afterwards
+from .call import WAIT_TIMEOUT, SimulatedCall, check_states
 from .line import Line
 from .log import MessageLog
 from .signals import Signal
@@ -76,11 +77,29 @@ class SimulatedPhone:
 
     def register(self) -> None:
         """Register the phone: attached apps get Attached, and the phone opens its no-media calls."""
-        self._actor.run(self._register)
+        self._actor.run(self.come_back)
 
     def unregister(self) -> None:
         """Take the phone off the PBX: its calls end without a word from it, attached apps get Detached."""
-        self._actor.run(self._unregister)
+        self._actor.run(lambda: self.go_away(keep_calls=False))
+
+    def reregister(self, *, calls: str = "kept") -> None:
+        """Have the phone lose its registration and get it back at once: attached apps get Detached, Attached, and a Sync for each call.
+
+        ``calls``: what becomes of the telephone calls: "kept", "lost" (as by :meth:`unregister`), or "renumbered": they go
+        on under other ids, and the old ids become those of other calls. The no-media calls are always opened anew, and
+        calls that an app started end. Raises DetachedError while the phone is not registered, UsageError for other ``calls``.
+        """
+        check_afterwards(calls)
+
+        def lose() -> None:
+            if not self.registered:
+                raise DetachedError(f"phone {self.hw} is not registered, so it cannot lose its registration: use register()")
+            self.go_away(keep_calls=calls != "lost")
+
+        self._actor.run(lose)
+        # A job of its own: by now everything is said that follows from the loss.
+        self._actor.run(lambda: self.come_back(renumbered=calls == "renumbered"))
 
     def call(self, number: str, *, overlap: bool = False) -> SimulatedCall:
         """Dial a number and return the new call; raises DetachedError while the phone is not registered.
@@ -117,7 +136,7 @@ class SimulatedPhone:
         """Dial more digits in a call that was begun with ``overlap``; see :meth:`SimulatedCall.dial`."""
         self._actor.run(lambda: self._dial_on(call, digits, complete))
 
-    def wait(self, state: str, *, timeout: float = 5.0) -> SimulatedCall:
+    def wait(self, state: str, *, timeout: float = WAIT_TIMEOUT) -> SimulatedCall:
         """Wait until a telephone call of this phone reaches the state, and return the call.
 
         A call that is not over and has been in that state counts, and so does, for the states after a call, the last
@@ -163,21 +182,27 @@ class SimulatedPhone:
         if not call.ended:
             self._send(call, signals.rel(cause))
 
-    def _register(self) -> None:
+    def come_back(self, *, renumbered: bool = False) -> None:
+        """Do what :meth:`register` does, on the actor thread, to calls that were kept too; the simulator's own."""
         if self.registered:
             return
+        if renumbered:
+            self._line.renumber()
         self.registered = True
         self._registration_changed(self)
         for facility in STANDING:
             sig = signals.standing_setup(number=self.number, sip=self.sip, facility=facility)
             self._start(sig, remote={"sip": self.sip})
 
-    def _unregister(self) -> None:
+    def go_away(self, *, keep_calls: bool) -> None:
+        """Do what :meth:`unregister` does, on the actor thread; the simulator's own."""
         if not self.registered:
             return
         self.registered = False
         for call in list(self._line.calls.values()):
-            self._end(call, signals.rel(None))
+            # A call that the PBX does not know, as its setup was lost, or its rel, would never end.
+            if not (keep_calls and call.channel != 0 and call.id in self._line.legs):
+                self._end(call, signals.rel(None))
         self._registration_changed(self)
 
     def _dial(self, number: str, overlap: bool) -> SimulatedCall:

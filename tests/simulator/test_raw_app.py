@@ -52,7 +52,8 @@ def no_leaks() -> Iterator[None]:
 
 @pytest.fixture
 def pbx(no_leaks: None) -> Iterator[SimulatedPBX]:
-    with SimulatedPBX(setup_timeout=5.0) as pbx:
+    # Longer than any stall of the machine: the timer runs while an app has the answer to a setup in hand.
+    with SimulatedPBX(setup_timeout=120.0) as pbx:
         pbx.add_app("phones", password="pwd")
         yield pbx
 

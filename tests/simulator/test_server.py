@@ -352,6 +352,16 @@ def test_log_is_bounded_and_can_be_cleared(no_leaks: None) -> None:
         assert pbx.log.entries() == []
 
 
+def test_log_that_is_not_wanted(no_leaks: None) -> None:
+    with SimulatedPBX(log_limit=0) as pbx:
+        alice, bob = pbx.add_phone("aa", number="22", sip="alice"), pbx.add_phone("bb", number="23", sip="bob")
+        call = alice.call("23")
+        bob.wait("alert")
+        bob.reject()
+        call.wait("null")
+        assert len(pbx.log) == 0 and pbx.wait_for(lambda log: call.cause) == 21
+
+
 def test_job_that_fails_does_not_stop_the_pbx(pbx: SimulatedPBX, caplog: pytest.LogCaptureFixture) -> None:
     pbx._actor.post(lambda: 1 / 0)
     pbx._actor.run(lambda: pbx._actor.later(0.0, lambda: 1 / 0))
