@@ -54,8 +54,8 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def make_client(
-    url: str | None, app: str, sip: str, password: str | None, ca_file: str | None, fingerprint: str | None, no_verify: bool, timeout: float,
-    reconnect: bool = True,
+    url: str | None, app: str, sip: str, password: str | None, ca_file: str | None, fingerprint: str | None, no_verify: bool,
+    timeout: float, reconnect: bool = True,
 ) -> Client:
     """Return a client for the options, not yet connected; asks for the password on a terminal only."""
     if not url:
