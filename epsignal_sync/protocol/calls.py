@@ -108,7 +108,7 @@ class CallTable:
         channel, incoming, state, remote = channel_in(info), info.get("in"), info.get("state"), object_in(info, "remote")
         new = Party(text_in(remote, "num"), text_in(remote, "sip"), text_in(remote, "dn"))
         record, replaced = self.live.get(call_id), None
-        if record is not None and record.stale and not is_same_call(record, incoming, new):
+        if record is not None and record.stale and not is_same_call(record, incoming, new, channel):
             self._lose(record, now)
             record, replaced = None, record
         started = record is None

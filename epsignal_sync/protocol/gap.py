@@ -102,13 +102,15 @@ class GapWatch:
         return told
 
 
-def is_same_call(record: CallRecord, incoming: object, remote: Party) -> bool:
+def is_same_call(record: CallRecord, incoming: object, remote: Party, channel: int | None) -> bool:
     """Whether what a Sync says can be the call that was known by its id: direction and remote party have to agree.
 
-    Spec: what one of the two does not tell cannot differ. The display name is not looked at, since it may come later, nor
+    Spec: what one of the two does not tell cannot differ. A telephone call does not become one without media. The display name is not looked at, since it may come later, nor
     are the letters in front of a number, which tell how it is to be read.
     """
     if isinstance(incoming, bool) and record.incoming is not None and incoming is not record.incoming:
+        return False
+    if channel is not None and record.channel is not None and (channel == 0) is not (record.channel == 0):
         return False
     if record.state is CallState.SETUP_ACK and not record.incoming:
         return True  # it was still being dialed: the number may have grown

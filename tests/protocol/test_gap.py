@@ -123,8 +123,17 @@ def test_call_is_the_same_only_if_direction_and_remote_party_agree(info: dict[st
 def test_sip_name_tells_calls_apart() -> None:
     record = CallRecord(3, 0.0, True)
     record.remote = Party("23", "bob", "Bob")
-    assert is_same_call(record, True, Party("+4923", "bob")) and is_same_call(record, True, Party("23", "robert"))
-    assert not is_same_call(record, True, Party(None, "carol", "Bob")) and not is_same_call(record, True, Party("24", "carol"))
+    for same in (Party("+4923", "bob"), Party("23", "robert")):
+        assert is_same_call(record, True, same, None)
+    for other in (Party(None, "carol", "Bob"), Party("24", "carol")):
+        assert not is_same_call(record, True, other, None)
+
+
+def test_telephone_call_does_not_become_one_without_media() -> None:
+    record = CallRecord(3, 0.0, True)
+    record.channel = -1
+    assert is_same_call(record, True, Party(), -1) and is_same_call(record, True, Party(), 4) and is_same_call(record, True, Party(), None)
+    assert not is_same_call(record, True, Party(), 0)
 
 
 def test_rel_that_overtakes_its_sync_does_not_revive_a_call() -> None:
