@@ -30,7 +30,7 @@ from .relay.endpoint import TLSSettings, parse_url
 from .relay.inbox import WAKE_INTERVAL
 from .relay.link import Link, LinkSettings
 from .replies import Replies
-from .stats import Stats
+from .stats import Stats, gather_stats
 
 CLOSE_TIME = 1.8
 """Seconds that close() takes at the most, as long as the machine lets it."""
@@ -179,24 +179,7 @@ class Client(EventSource):
     @property
     def stats(self) -> Stats:
         """What was counted so far. Does not block."""
-        counters = self._link.counters if self._link is not None else None
-        return Stats(
-            received=counters.received if counters else 0,
-            sent=counters.sent if counters else 0,
-            forwarded=counters.forwarded if counters else 0,
-            own=counters.own if counters else 0,
-            changed=counters.changed if counters else 0,
-            dropped=counters.dropped if counters else 0,
-            bypassed=counters.bypassed if counters else 0,
-            late=counters.late if counters else 0,
-            lost=counters.lost if counters else 0,
-            malformed=counters.malformed if counters else 0,
-            unrouted=self._intake.unrouted,
-            late_replies=self._intake.late_replies,
-            events_lost=self._intake.lost,
-            queue_depth=self._callbacks.backlog[0],
-            callback_failures=self._callback_failures,
-        )
+        return gather_stats(self)
 
     def run_forever(self) -> None:
         """Block until the client ends; with a ManualDispatcher, run the callbacks meanwhile. Ctrl-C works.
