@@ -34,5 +34,5 @@ def show_warnings() -> None:
     """Have the library's warnings written to standard error, one line each."""
     handler = _Warnings(logging.WARNING)
     # The loss of the connection is said by the command's own error.
-    handler.addFilter(lambda record: record.name != "epsignal_sync.client" or "was lost" not in record.getMessage())
+    handler.addFilter(lambda record: record.name != "epsignal_sync.session" or "was lost" not in record.getMessage())
     logging.getLogger("epsignal_sync").addHandler(handler)

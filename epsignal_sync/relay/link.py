@@ -15,7 +15,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from ..deadline import Deadline
-from ..errors import ClosedError, ConnectionLostError, ConnectTimeout, EpSignalError
+from ..errors import ClosedError, ConnectionLostError, ConnectTimeout, EpSignalError, without_text
 from ..protocol.lanes import Held
 from ..protocol.session import LifeSigns, LoginState, Session, keepalive_text
 from .deliveries import Delivery, LinkDown
@@ -110,7 +110,7 @@ class Link:
             kind = type(raised).__name__
             text = f"the connection to {self._address} was given up after an internal error ({kind}): please report it"
             error = ConnectionLostError(text)
-            error.__cause__ = raised
+            error.__cause__ = without_text(raised)
         if transport is not None:
             self._wakeup.forget()
             transport.sock.close()
@@ -185,6 +185,7 @@ class Link:
         if count:
             self._last_progress = now
             relieved = self._outbox.written(count)
+            self._forwarding.count_written(time.monotonic())
             if relieved:
                 self.inbox.relieve(relieved)
 
