@@ -48,7 +48,7 @@ def test_messages_by_type_when_an_interceptor_has_its_say(peer: Peer, peer_clien
     wait_until(lambda: peer_client.stats.forwarded == 2)
     stats = peer_client.stats
     assert (stats.changed, stats.dropped) == (2, 1)
-    assert {kind: stats.received_types[kind] for kind in ("Signaling/setup", "Signaling/conn")} == {"Signaling/setup": 4, "Signaling/conn": 1}
+    assert (stats.received_types["Signaling/setup"], stats.received_types["Signaling/conn"]) == (4, 1)
     assert stats.sent_types == {
         "AppChallenge": 1, "AppLogin": 1, "Attach": 1, "Signaling/setup": 1, "Signaling/alert": 3, "Signaling/conn": 1,
     }  # fmt: skip
@@ -85,7 +85,11 @@ def test_latency_of_what_goes_on_at_once(peer: Peer, peer_client: eps.Client) ->
 def test_latency_of_what_waits_for_an_interceptor(peer: Peer, peer_client: eps.Client) -> None:
     device = peer.attach(peer_client)
     held = threading.Event()
-    device.intercept(Setup, lambda event: held.wait(PATIENCE) and None, deadline=0.2)
+
+    @device.intercept(Setup, deadline=0.2)
+    def hold(event: eps.SignalEvent[Setup]) -> None:
+        held.wait(PATIENCE)
+
     peer.send(peer.signaling(1, {"type": "setup"}))
     peer.receive()
     held.set()
@@ -119,7 +123,7 @@ def test_peak_of_the_queue(peer: Peer, peer_client: eps.Client) -> None:
 
     peer.send(peer.signaling(0, {"type": "setup"}))
     assert began.wait(PATIENCE)
-    for number in range(10):
+    for _ in range(10):
         peer.send(peer.signaling(0, {"type": "info"}))
     wait_until(lambda: peer_client.stats.queue_depth == 10)
     release.set()
