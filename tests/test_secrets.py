@@ -5,6 +5,7 @@ Each kind of secret has a canary of its own, which is searched for in everything
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 import logging
@@ -232,20 +233,18 @@ def test_errors_that_tell_what_was_received(peer: Peer, told: Told, intercepts: 
     failed: list[eps.CallbackFailed] = []
     client.on(eps.CallbackFailed, failed.append)
 
-    def failing(event: Any) -> None:
+    def failing(password: str, event: Any) -> None:
         facility, channels = event.signal.find(ImMessage), event.signal.channels
         try:
-            raise KeyError(facility.data.split()[0], PASSWORD)
+            raise KeyError(facility.data.split()[0], password)
         except KeyError as first:
             try:
                 raise LookupError(f"{event.device.result.turn_pwd} {channels.key.b}") from first
             except LookupError:
                 raise ValueError(facility.data, channels.audio_ice.pwd)  # noqa: B904  # the chain is what is wanted
 
-    if intercepts:
-        device.intercept(Setup, failing)
-    else:
-        device.on(Setup, failing)
+    bound = functools.partial(failing, PASSWORD)
+    told.show(device.intercept(Setup, bound) if intercepts else device.on(Setup, bound))
     peer.send(peer.signaling(1, SETUP))
     peer.receive()
     wait_until(lambda: failed)
