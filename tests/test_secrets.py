@@ -27,10 +27,12 @@ from .cli.running import Running
 from .conftest import HW1, PATIENCE, wait_until
 from .peer import Peer, frame
 
-PASSWORD, TURN, ICE, SRTP, CHAT = "canary-password", "canary-turn", "canary-ice", "ca4a27ca4a27ca4a27", "canary chat, in 'words'"
+# Without a word in common, so that masking one does not mask another.
+PASSWORD, TURN, ICE, SRTP, CHAT = "swordfish-1", "turnip-22", "icicle-333", "ca4a27ca4a27ca4a27", "canary chat, in 'quotes'"
 CHALLENGE = "0123456789abcdef"
 DIGEST = login_digest(CHALLENGE, PASSWORD, app="phones")
 CANARIES = {"password": PASSWORD, "digest": DIGEST, "TURN": TURN, "ICE": ICE, "SRTP": SRTP, "chat": CHAT, "words": "canary"}
+CANARIES.update({canary: canary for canary in ("swordfish", "turnip", "icicle")})
 
 CHANNELS = {"key": {"tag": 1, "b": SRTP}, "audio_ice": {"usr": "u", "pwd": ICE}, "video_ice": {"pwd": ICE}, "ch": [{"coder": "G711A"}]}
 CHATTING = {"type": "im_message", "sender": "22", "data": CHAT, "subject": CHAT, "attach": CHAT}
@@ -271,6 +273,23 @@ def test_error_about_a_call_whose_message_is_past(peer: Peer, told: Told) -> Non
     for sig in (SETUP, {"type": "rel"}):
         peer.send(peer.signaling(1, sig))
         peer.receive()
+    wait_until(lambda: failed)
+    peer.drop()
+    client.close()
+    assert any("raised LookupError" in record.getMessage() for record in told.records)
+    told.check()
+
+
+def test_error_about_a_message_of_no_call(peer: Peer, told: Told) -> None:
+    client = connect(peer, ok=True)
+    failed: list[object] = []
+    client.on(eps.CallbackFailed, failed.append)
+
+    @client.on(Message)
+    def failing(event: eps.MessageEvent[Message]) -> None:
+        raise LookupError(json.loads(event.raw)["pwd"])
+
+    peer.send({"mt": "New", "pwd": ICE})
     wait_until(lambda: failed)
     peer.drop()
     client.close()
