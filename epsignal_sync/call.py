@@ -9,7 +9,7 @@ from .deadline import Deadline
 from .errors import CallEndedError, EpSignalError, UsageError
 from .history import HistoryEntry
 from .messages import CallState, Cause, Rel, Setup, Signal
-from .messages.record import received
+from .messages.record import received, shown
 from .protocol.call_record import CallRecord
 from .protocol.call_record import Party as Party
 from .registry import EventSource
@@ -321,7 +321,7 @@ class Call(EventSource):
 
     def _error(self, what: str) -> CallEndedError:
         cause = self.cause
-        why = "without a cause" if cause is None else f"with cause {cause.num!r:.20}{', ' + cause.text if cause.text else ''}"
+        why = "without a cause" if cause is None else f"with cause {shown(cause.num):.20}{', ' + cause.text if cause.text else ''}"
         state = f"is over, {why}" if self.ended else "was hung up before"
         return CallEndedError(
             f"{what}: {self._name} {state}; take a live one from device.calls, or start one with device.dial()", cause=cause

@@ -28,7 +28,7 @@ from .relay.endpoint import TLSSettings
 from .relay.inbox import WAKE_INTERVAL
 from .relay.link import LinkSettings
 from .replies import Reply
-from .stats import Stats, count
+from .stats import Stats, gather_stats
 
 CLOSE_TIME = 1.8
 """Seconds that close() takes at the most, as long as the machine lets it."""
@@ -194,7 +194,7 @@ class Client(EventSource):
     @property
     def stats(self) -> Stats:
         """What was counted so far. Does not block."""
-        return count(self._connections, self._callbacks, self._callback_failures)
+        return gather_stats(self)
 
     def run_forever(self) -> None:
         """Block until the client ends; with a ManualDispatcher, run the callbacks meanwhile. Ctrl-C works.

@@ -8,18 +8,23 @@ from __future__ import annotations
 import functools
 import logging
 import threading
+import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from . import notes
 from .call import Call
 from .device import Device
-from .dispatcher import HIGH_WATER, MOST_BYTES, MOST_MESSAGES, CallbackThread, Job, MessageJob, log_safely
-from .events import CallbackFailed, CallEnded, Event, EventsLost, FacilityEvent, MessageEvent, ReceivedEvent, SignalEvent
+from .dispatcher import HIGH_WATER, MOST_BYTES, MOST_MESSAGES, CallbackThread, Job, MessageJob
+from .events import CallbackFailed, CallEnded, Event, EventsLost, FacilityEvent, MessageEvent, ReceivedEvent, SignalEvent, Unrouted
 from .messages import Facility, Message, Signal, Signaling
 from .messages.record import remember_text
 from .protocol.calls import CallRecord
-from .protocol.codec import decode
+from .protocol.codec import decode, encode
+from .protocol.jsontext import dumps
 from .registry import EventSource, Subscription, in_order
 from .relay.deliveries import Received
+from .watchdog import Run
 
 if TYPE_CHECKING:
     from .client import Client
@@ -81,7 +86,7 @@ class Postbox:
         high = waiting >= MOST_MESSAGES * HIGH_WATER or size >= MOST_BYTES * HIGH_WATER
         if high and not self._warned:
             text = f"callbacks are behind: {waiting} messages ({size} bytes) wait for them; see which one takes so long"
-            self._callbacks.put_note(logging.WARNING, text)
+            self._callbacks.put_note(logging.WARNING, text, notes.CALLBACKS)
         self._warned = high or (self._warned and waiting > 0)
 
     def put_event(self, event: Event) -> None:
@@ -102,9 +107,9 @@ class Postbox:
             self._messages += held.messages
             self._size += held.size
 
-    def put_note(self, level: int, text: str) -> None:
-        """Have a note written to the log."""
-        self._callbacks.put_note(level, text)
+    def put_note(self, level: int, text: str, layer: str = "session") -> None:
+        """Have a note of a layer written to the log."""
+        self._callbacks.put_note(level, text, layer)
 
     def flush(self) -> None:
         """Hand the queued jobs over."""
@@ -201,6 +206,7 @@ def _call_back(client: Client, calls: list[tuple[Subscription, Any]]) -> None:
             return
         if not subscription.active:
             continue
+        client._callbacks.run = Run(subscription, threading.get_ident(), time.monotonic())
         try:
             subscription.callback(event)
         except BaseException as error:  # sys.exit() in a callback must not end the callbacks of everybody else
@@ -208,6 +214,8 @@ def _call_back(client: Client, calls: list[tuple[Subscription, Any]]) -> None:
                 interrupt = error  # Ctrl-C, in a program that runs its callbacks itself: the other callbacks come first
             else:
                 report_failure(client, subscription, event, error)
+        finally:
+            client._callbacks.run = None
     if interrupt is not None:
         raise interrupt
 
@@ -215,9 +223,23 @@ def _call_back(client: Client, calls: list[tuple[Subscription, Any]]) -> None:
 def report_failure(client: Client, subscription: Subscription, event: Any, error: BaseException) -> None:
     """Log what a callback raised and tell of it. Any thread; runs no user code but the log's."""
     client._count_callback_failure()
-    log_safely(logging.ERROR, f"{subscription!r} raised {type(error).__name__}; the next callback runs", error)
+    text = f"{subscription!r} raised {type(error).__name__}; the next callback runs"
+    notes.write(notes.CALLBACKS, logging.ERROR, text, error, secret=_texts_around(client, event))
     if not isinstance(event, CallbackFailed):  # one that reports failures and fails is not reported to itself
         failed = CallbackFailed(
             client=client, device=event.device, call=event.call, error=error, callback=subscription.callback, event=event
         )
         client._callbacks.put([functools.partial(_run_event, failed)])
+
+
+def _texts_around(client: Client, event: Any) -> Iterator[bytes]:
+    """Yield the JSON texts whose secrets a callback can have read from its event."""
+    if isinstance(event, ReceivedEvent):
+        yield event._received.text
+    if isinstance(event, Unrouted):
+        yield dumps(encode(event.message))
+    if event.device is not None and event.device._result is not None:
+        yield dumps(encode(event.device._result))
+    if event.call is not None:
+        yield from (past[3] for past in (event.call._record.history or []).copy())
+    yield dumps({"password": client._credentials.password})

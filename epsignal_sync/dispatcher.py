@@ -12,10 +12,11 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
+from . import notes
 from .deadline import Deadline
+from .errors import without_text
 from .relay.inbox import WAKE_INTERVAL
-
-logger = logging.getLogger("epsignal_sync.client")
+from .watchdog import Run, Watchdog
 
 SLICE = 0.010
 """Seconds for which callbacks run in a program's own loop before they let it go on."""
@@ -30,6 +31,9 @@ MOST_BYTES = 64 * 1024 * 1024
 """Bytes of their texts that may wait."""
 HIGH_WATER = 0.5
 """Share of these limits at which the log is told once, until the queue has been empty again."""
+
+WATCHDOG_TIME = 0.1
+"""Seconds that close() waits for the thread that watches, which a log may hold."""
 
 Job = Callable[[], None]
 
@@ -89,22 +93,28 @@ class CallbackThread:
     def __init__(self, dispatcher: Dispatcher | None) -> None:
         self._dispatcher = dispatcher
         self._jobs: deque[Job] = deque()
-        self._notes: deque[tuple[int, str]] = deque(maxlen=LONGEST_LOG)
+        self._notes: deque[tuple[str, int, str]] = deque(maxlen=LONGEST_LOG)
         self._jobs_lock = threading.Condition()
         # Each is written in one place, so that they need no lock: what was put, and what was taken.
         self._put_messages = self._put_bytes = 0
         self._taken_messages = self._taken_bytes = 0
+        self.peak = 0
+        """The most messages that ever waited."""
         self._running = False
         self._runner = 0
+        self.run: Run | None = None
+        """The callback that runs now; set by who runs it."""
         self._closing = False
         self._closed = False
         self._handed_back = threading.Event()
         self._dispatcher_failed = False
+        self._watchdog = Watchdog(lambda: self.run, lambda: self.idle)
         self._thread = threading.Thread(target=self._run, name="epsignal-callbacks", daemon=True)
 
     def start(self) -> None:
-        """Start the thread."""
+        """Start the thread, and the one that watches it."""
         self._thread.start()
+        self._watchdog.start()
 
     @property
     def idle(self) -> bool:
@@ -123,13 +133,15 @@ class CallbackThread:
                 self._jobs.extend(jobs)
                 self._put_messages += messages
                 self._put_bytes += size
+                self.peak = max(self.peak, self._put_messages - self._taken_messages)
                 self._jobs_lock.notify_all()
+        self._watchdog.wake()
 
-    def put_note(self, level: int, text: str) -> None:
-        """Have a note written to the log. Does not block; any thread."""
+    def put_note(self, level: int, text: str, layer: str = "session") -> None:
+        """Have a note of a layer written to the log. Does not block; any thread."""
         with self._jobs_lock:
             if not self._closed:
-                self._notes.append((level, text))
+                self._notes.append((layer, level, text))
                 self._jobs_lock.notify_all()
 
     @property
@@ -173,6 +185,7 @@ class CallbackThread:
         with self._jobs_lock:
             self._closed = True
             self._jobs.clear()
+        self._watchdog.close(deadline.remaining(WATCHDOG_TIME))
 
     # ------------------------------------------------------------ the thread
 
@@ -220,14 +233,14 @@ class CallbackThread:
         try:
             job()
         except BaseException as error:  # a job isolates its callbacks itself; whatever comes through must not end them all
-            if _is_interrupt(error):
+            if notes.is_interrupt(error):
                 raise
-            log_safely(logging.ERROR, "something around a callback failed; the next callback runs", error)
+            text = f"something around a callback failed ({type(error).__name__}); the next callback runs: please report it"
+            notes.write(notes.CALLBACKS, logging.ERROR, text, without_text(error))
 
     def _write_notes(self) -> None:
         while self._notes:
-            level, text = self._notes.popleft()
-            log_safely(level, text)
+            notes.write(*self._notes.popleft())
 
     def _hand_over(self, dispatcher: Dispatcher) -> None:
         """Give the dispatcher one ``run_pending`` and wait until it has run: never two are outstanding."""
@@ -236,7 +249,8 @@ class CallbackThread:
             dispatcher(self.run_pending)
         except BaseException as error:  # user code: whatever it raises, this thread has to go on
             if not self._dispatcher_failed:
-                log_safely(logging.ERROR, f"the dispatcher raised; it is tried again every {RETRY_INTERVAL} s", error)
+                text = f"the dispatcher raised; it is tried again every {RETRY_INTERVAL} s"
+                notes.write(notes.CALLBACKS, logging.ERROR, text, error)
             self._dispatcher_failed = True
             pause = Deadline(RETRY_INTERVAL)
             with self._jobs_lock:
@@ -246,17 +260,3 @@ class CallbackThread:
         self._dispatcher_failed = False
         while not self._closing and not self._handed_back.wait(WAKE_INTERVAL):
             self._write_notes()
-
-
-def log_safely(level: int, text: str, error: BaseException | None = None) -> None:
-    """Write to the log of the library. A handler of the application that raises must end no thread of ours."""
-    try:
-        logger.log(level, "%s", text, exc_info=error)
-    except BaseException as raised:  # and there is nowhere left to say so
-        if _is_interrupt(raised):
-            raise
-
-
-def _is_interrupt(error: BaseException) -> bool:
-    """Whether it is Ctrl-C, in a program that runs its callbacks itself."""
-    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()

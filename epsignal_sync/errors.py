@@ -31,6 +31,11 @@ def again(error: EpSignalError) -> EpSignalError:
     return type(error)(str(error))
 
 
+def without_text(error: BaseException) -> Exception:
+    """Return what may be shown of an internal error: its kind and traceback. Its text may hold what was received or sent."""
+    return RuntimeError(f"{type(error).__name__}, whose text may hold a secret and is left out").with_traceback(error.__traceback__)
+
+
 class UsageError(EpSignalError, ValueError):
     """The program passed something that cannot be right; nothing was sent."""
 

@@ -25,6 +25,15 @@ F_co = TypeVar("F_co", bound=Facility, covariant=True)
 M_co = TypeVar("M_co", bound=Message, covariant=True)
 
 
+def _kind(error: BaseException) -> str:
+    return type(error).__name__
+
+
+def _name(callback: Callable[..., Any] | None) -> str:
+    # The repr of a callback may show what it was bound to.
+    return str(getattr(callback, "__qualname__", type(callback).__name__))
+
+
 class ReceivedEvent:
     """Base of the events that carry a received message. Its attributes may be read in any thread."""
 
@@ -238,9 +247,9 @@ class EventsLost(Event):
 class CallbackFailed(Event):
     """A callback raised; the others ran on."""
 
-    error: BaseException
-    """What it raised."""
-    callback: Callable[..., Any]
+    error: BaseException = field(repr=_kind)
+    """What it raised; only its kind is shown in repr, since its text may tell a secret of the event."""
+    callback: Callable[..., Any] = field(repr=_name)
     """The callback."""
     event: Any
     """What the callback was given."""
@@ -252,7 +261,7 @@ class InterceptorLate(Event):
 
     device: Device
     """The device whose message it was."""
-    callback: Callable[..., Any] | None
+    callback: Callable[..., Any] | None = field(repr=_name)
     """The interceptor that was running; None where none had begun."""
     event: ReceivedEvent | None
     """What it was given."""

@@ -20,6 +20,7 @@ from .gaps import Gaps
 from .messages import AttachResult
 from .messages.record import received as record_of
 from .messages.record import remember_text, shown
+from .notes import CALLBACKS
 from .protocol.calls import NOTHING, Change
 from .protocol.codec import decode
 from .protocol.envelope import is_epsignal
@@ -118,7 +119,7 @@ class Intake:
         elif isinstance(item, Late):
             self._take_late(item)
         elif isinstance(item, Note):
-            self._postbox.put_note(item.level, item.text)
+            self._postbox.put_note(item.level, item.text, item.layer)
         elif isinstance(item, LinkUp):
             self._take_up(item, now)
         else:
@@ -179,7 +180,7 @@ class Intake:
 
     def _take_late(self, item: Late) -> None:
         text, event = self._client._interceptors_at_work.late(item.held)
-        self._postbox.put_note(logging.WARNING, text)
+        self._postbox.put_note(logging.WARNING, text, CALLBACKS)
         if self._postbox.wanted(event.device, None if event.call is None else event.call._record):
             self._postbox.put_event(event)
 

@@ -26,6 +26,7 @@ from .errors import UsageError
 from .events import InterceptorLate, ReceivedEvent
 from .messages import Cause, Facility, Rel, Setup, Signal, Signaling, UnknownFacility, UnknownSignal
 from .messages.record import remember_text
+from .notes import CALLBACKS
 from .protocol.asking import Names, Rule
 from .protocol.codec import FACILITIES, SIGNALS, decode
 from .protocol.envelope import OWN_CALL_IDS
@@ -200,7 +201,7 @@ class Interceptors:
         client, asked = self._client, question.asked
         if asked is None:
             text = f"a message could not be shown to the interceptors ({type(error).__name__}); it goes on as it came: please report it"
-            client._callbacks.put_note(logging.ERROR, text)
+            client._callbacks.put_note(logging.ERROR, text, CALLBACKS)
         else:
             client._callbacks.put([functools.partial(report_failure, client, asked, question.event, error)])
 

@@ -35,10 +35,9 @@ def check_texts(**texts: str) -> None:
     for name, text in texts.items():
         if not isinstance(text, str):
             raise UsageError(f"{name}= takes text, not a {type(text).__name__}")
-        try:
-            text.encode("utf-8")
-        except UnicodeEncodeError:
-            raise UsageError(f"{name}= holds a character that has no UTF-8 form, such as half of a surrogate pair") from None
+        # Not by encoding it: the error of that would hold the text, and be in the chain of this one.
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise UsageError(f"{name}= holds a character that has no UTF-8 form, such as half of a surrogate pair")
 
 
 def check_sizes(**sizes: int) -> None:

@@ -6,7 +6,6 @@ Copy-on-write: whoever runs callbacks reads a tuple that nobody changes. Knows n
 from __future__ import annotations
 
 import itertools
-import logging
 import threading
 from collections.abc import Callable, Iterable
 from types import TracebackType
@@ -19,8 +18,6 @@ from .options import check_deadline
 
 if TYPE_CHECKING:
     from .interceptors import Verdict
-
-logger = logging.getLogger("epsignal_sync.callbacks")
 
 S = TypeVar("S", bound=Signal)
 F = TypeVar("F", bound=Facility)

@@ -120,7 +120,7 @@ class AnyOrder(RuleBasedStateMachine):
     def deliver(self, *batch: Delivery) -> None:
         """Deliver, tell, and deliver what is sent because of it."""
         self.connection.intake.deliver(list(batch), self.monotonic)
-        notes = [text for _, text in self.client._callbacks._notes]
+        notes = [text for *_, text in self.client._callbacks._notes]
         assert not [text for text in notes if "please report" in text], notes
         self.client._callbacks._notes.clear()
         while not self.client._callbacks.idle:

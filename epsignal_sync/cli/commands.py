@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
 from .. import __version__
@@ -41,7 +42,7 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--sip", default="", help="Log in as this user, or with --app on behalf of this user."),
             click.option(
                 "--password", envvar="EPSIGNAL_PASSWORD", show_envvar=True,
-                help="Password of the App object or user. Others on this machine can see an argument: better use the variable.",
+                help="Password of the App object or user. Other users of this machine can see an argument: better use the variable.",
             ),
             click.option("--ca-file", help="PEM file with the certificates to trust instead of the system's."),
             click.option("--fingerprint", help="SHA-256 of the PBX's certificate, checked instead of the chain."),
@@ -62,6 +63,8 @@ def make_client(
         raise UsageError("no PBX to connect to: give --url wss://host/PBX0/APPS/websocket, or set EPSIGNAL_URL")
     if not (app or sip):
         raise UsageError("nobody to log in as: give --app with the Name of the App object (or set EPSIGNAL_APP), or --sip with a user")
+    if click.get_current_context().get_parameter_source("password") is ParameterSource.COMMANDLINE:
+        click.echo("epsignal: other users of this machine can see the argument of --password: better set EPSIGNAL_PASSWORD", err=True)
     if password is None:
         if not sys.stdin.isatty():
             raise UsageError("no password: set EPSIGNAL_PASSWORD (nobody can be asked without a terminal)")

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from ..call import Call, Party
 from ..messages import CallState, Cause
+from ..messages.record import masked
 
 ENDED_ROWS = 10
 """Ended calls that the live table keeps."""
@@ -107,7 +108,7 @@ class JSONLines:
             "remote": {"num": remote.num, "sip": remote.sip, "name": remote.name},
             "state": progress.state,
             "seconds": round(progress.seconds, 3),
-            "cause": None if cause is None else {"num": cause.num, "text": cause.text},
+            "cause": None if cause is None else {"num": masked(cause.num), "text": cause.text},
         }), flush=True)
 
     def refresh(self) -> None:

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ..messages.record import masked
 from ..simulator import LogEntry, SimulatedPBX
 from .outputs import plain
 
@@ -118,5 +119,6 @@ def _said(entry: LogEntry) -> str:
 
 
 def _rest(message: dict[str, Any], *without: str) -> str:
-    rest = {key: value for key, value in message.items() if key not in without}
+    # Keys and chats are real ones where the app connects others: they are masked as everywhere.
+    rest = masked({key: value for key, value in message.items() if key not in without})
     return json.dumps(rest, separators=(",", ":"), ensure_ascii=False) if rest else ""

@@ -24,8 +24,11 @@ JSONObject = dict[str, Any]
 
 MASK = "***"
 
-SECRET_KEYS = frozenset({"pwd", "b", "turnPwd", "digest", "password", "data"})
+SECRET_KEYS = frozenset({"pwd", "b", "key", "turnPwd", "digest", "password", "data", "subject", "attach"})
 """Keys on the wire whose value is masked wherever it turns up in a value of no declared type."""
+
+_HOLDERS = frozenset({"", "sig", "fty", "channels", "key", "audio_ice", "t38_ice", "video_ice", "collab_ice"})
+"""Keys of objects that hold secrets: a text in such an object's place may be one. Empty: the whole object."""
 
 
 def wire(name: str, **metadata: Any) -> dict[str, Any]:
@@ -94,8 +97,9 @@ class Problem(NamedTuple):
     """The value as it was received."""
 
     def __repr__(self) -> str:
-        key = self.path.rsplit(".", 1)[-1]
-        return f"({self.path!r}, {MASK if key in SECRET_KEYS else shown(self.value)})"
+        key = self.path.rsplit(".", 1)[-1].partition("[")[0]
+        secret = key in SECRET_KEYS or (key in _HOLDERS and isinstance(self.value, (str, list)))
+        return f"({self.path!r}, {MASK if secret else shown(self.value)})"
 
 
 _decode: Callable[[Record], None]

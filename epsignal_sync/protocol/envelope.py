@@ -26,6 +26,10 @@ class Destination(Enum):
     """To the application only: it is no signaling."""
 
 
+# Python 3.11 runs a function of its own to look a member up in its class: too long for the forwarding path.
+FORWARD, OWN, OTHER = Destination.FORWARD, Destination.OWN, Destination.OTHER
+
+
 class OwnCallIds:
     """The ids of the calls that this process started: negative, counted down from -1, never reused.
 
@@ -67,12 +71,12 @@ def is_epsignal(data: dict[str, Any], apis: Collection[str]) -> bool:
 def destination(data: dict[str, Any], apis: Collection[str], own: OwnCallIds = OWN_CALL_IDS) -> Destination:
     """Return where a received message goes; ``apis`` are the names under which EpSignal is spoken here."""
     if data.get("mt") != "Signaling":
-        return Destination.OTHER
+        return OTHER
     api = data.get("api")
     # Spec: an absent api counts as ours. An api that is no text cannot be another API's: forwarding is the safe side.
     if isinstance(api, str) and api not in apis:
-        return Destination.OTHER
+        return OTHER
     call = data.get("call")
     if type(call) is int and call < 0 and own.issued(call):
-        return Destination.OWN
-    return Destination.FORWARD
+        return OWN
+    return FORWARD

@@ -105,8 +105,8 @@ class GapWatch:
 def is_same_call(record: CallRecord, incoming: object, remote: Party, channel: int | None) -> bool:
     """Whether what a Sync says can be the call that was known by its id: direction and remote party have to agree.
 
-    Spec: what one of the two does not tell cannot differ. A telephone call does not become one without media. The display name is not looked at, since it may come later, nor
-    are the letters in front of a number, which tell how it is to be read.
+    Spec: what one of the two does not tell cannot differ. A telephone call does not become one without media. The display
+    name is not looked at, since it may come later, nor are the letters in front of a number, which tell how it is to be read.
     """
     if isinstance(incoming, bool) and record.incoming is not None and incoming is not record.incoming:
         return False

@@ -37,6 +37,8 @@ class Held:
     due: float | None
     seconds: float = 0.0
     """How long it may be kept."""
+    since: float = 0.0
+    """When it came; not used here."""
     asked: bool = False
     answer: Any = None
     """What the application said; None: nothing, or to leave it as it is."""

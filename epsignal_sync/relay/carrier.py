@@ -144,6 +144,7 @@ class Carrier:
         if count:
             self._last_progress = now
             relieved = self._outbox.written(count)
+            self._forwarding.count_written(time.monotonic())
             if relieved:
                 self._inbox.relieve(relieved)
 

@@ -9,6 +9,7 @@ from attrs import define, field, frozen
 from ..errors import EpSignalError
 from ..protocol.lanes import Held
 from ..protocol.session import Attachment
+from .counting import Latencies, TypeCounts
 
 
 @define(eq=False)
@@ -79,6 +80,8 @@ class Note:
     level: int
     """As in the module logging."""
     text: str
+    layer: str = "relay"
+    """Whose note it is: the logger's name below ``epsignal_sync``."""
 
 
 Delivery = Received | Sent | Late | LinkUp | LinkDown | Note
@@ -99,3 +102,11 @@ class Counters:
     lost: int = 0
     malformed: int = 0
     delivery_failures: int = 0
+    relayed_types: TypeCounts = field(factory=TypeCounts, eq=False)
+    """What was received and went on at once, so that it counts both ways."""
+    received_types: TypeCounts = field(factory=TypeCounts, eq=False)
+    """What else was received."""
+    sent_types: TypeCounts = field(factory=TypeCounts, eq=False)
+    """What else was sent."""
+    latencies: Latencies = field(factory=Latencies, eq=False)
+    """From reading a message to the moment when the system had taken the last byte of what was forwarded."""

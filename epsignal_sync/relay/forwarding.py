@@ -13,7 +13,7 @@ import time
 from typing import Any
 
 from ..errors import ClosedError, ConnectError, ConnectionLostError, EpSignalError, LoginError
-from ..protocol.envelope import Destination, destination, is_epsignal
+from ..protocol.envelope import FORWARD, OTHER, OWN, destination, is_epsignal
 from ..protocol.jsontext import loads
 from ..protocol.lanes import Held, Lanes
 from ..protocol.session import Attachment, LoginState, Session
@@ -61,17 +61,28 @@ class Forwarding:
         self._reader = FrameReader(max_message_size)
         self._masking_keys = masking_keys()
         self._unsent = 0
+        self._relayed = 0
+        """Messages that went on at once since they were read."""
+        self._relayed_signals = counters.relayed_types.signals
         self._interception = Interception(self._forward, self._send_signaling, counters, lanes)
         self._closing_error: EpSignalError = ClosedError("the client was closed")
 
     def receive(self, data: bytes, now: float) -> list[Delivery]:
         """Take received bytes: what is to go on is in the outbox afterwards, what is to be told is returned."""
+        batch: list[Delivery] = []
+        self._take_frames(data, now, batch)
+        if self._relayed:
+            self.counters.forwarded += self._relayed
+            self.outbox.mark(now, self._relayed)
+            self._relayed = 0
+        return batch
+
+    def _take_frames(self, data: bytes, now: float, batch: list[Delivery]) -> None:
         broken: ProtocolError | None = None
         try:
             messages = self._reader.receive(data)
         except ProtocolError as error:
             messages, broken = error.messages, error
-        batch: list[Delivery] = []
         received_at = time.time()
         for opcode, payload in messages:
             if opcode == OPCODE_TEXT:
@@ -80,14 +91,13 @@ class Forwarding:
             elif opcode == OPCODE_PING:
                 self.send(OPCODE_PONG, payload)
             elif opcode == OPCODE_CLOSE:
-                self._take_close(payload)
-                return batch
+                return self._take_close(payload)
             elif opcode == OPCODE_BINARY:
                 self._note_malformed(payload, "a binary message", batch)
         if broken is not None:
+            self.counters.malformed += 1
             self.send(OPCODE_CLOSE, close_payload(broken.code))
             self.lose(str(broken))
-        return batch
 
     def send(self, opcode: int, payload: bytes, own: int = 0) -> None:
         """Put one frame into the outbox; ``own`` is what the application is charged for it. Nothing after our close frame."""
@@ -102,7 +112,7 @@ class Forwarding:
     def send_text(self, text: bytes, now: float) -> None:
         """Put one text message into the outbox."""
         self.last_message = now
-        self.send(OPCODE_TEXT, text)
+        self._send_counted(text)
 
     def take_entry(self, entry: Entry, now: float, batch: list[Delivery]) -> None:
         """Take what another thread has queued."""
@@ -117,7 +127,12 @@ class Forwarding:
         else:
             self.counters.forwarded += not entry.own and not self.closing
             self.last_message = now
-            self.send(OPCODE_TEXT, entry.text, entry.own)
+            self._send_counted(entry.text, entry.own)
+
+    def count_written(self, now: float) -> None:
+        """Note that bytes were written up to now."""
+        for since, count in self.outbox.passed():
+            self.counters.latencies.add(now - since, count)
 
     def take_unsent(self) -> int:
         """Return what the application is charged for and what never comes to be written."""
@@ -173,7 +188,8 @@ class Forwarding:
 
     def _take_text(self, payload: bytes, received_at: float, now: float, batch: list[Delivery]) -> None:
         """Decide one message. This is the forwarding path."""
-        self.counters.received += 1
+        counters = self.counters
+        counters.received += 1
         try:
             data = loads(payload)
         except ValueError:
@@ -182,24 +198,30 @@ class Forwarding:
             return self._note_malformed(payload, "JSON that is no object with a text as its mt", batch)
         session = self.session
         where = destination(data, session.apis)
-        attachment = session.route(data) if is_epsignal(data, session.apis) else None
-        item = Received(payload, data, attachment, None, received_at, self.counters.received)
-        if where is Destination.FORWARD:
-            if self.closing:
-                pass  # after our close frame nothing can go on any more
-            elif attachment is not None and (session.rules or attachment.rules or not self._interception.idle):
+        # Signaling that is not another API's is EpSignal.
+        attachment = session.route(data) if where is not OTHER or is_epsignal(data, session.apis) else None
+        item = Received(payload, data, attachment, None, received_at, counters.received)
+        if where is FORWARD and not self.closing:  # after our close frame nothing can go on any more
+            if attachment is not None and (session.rules or attachment.rules or not self._interception.idle):
+                counters.received_types.add(data)
                 return self._interception.take(item, attachment, session.rules + attachment.rules, now, batch)
-            elif attachment is None or attachment.forward:  # with forward=False the application forwards
+            if attachment is None or attachment.forward:  # with forward=False the application forwards
                 if not isinstance(data.get("src"), str):
                     # Nobody knows whose it is: it may belong behind what is held in its direction.
                     self._interception.let_go(now, batch, to_device=data.get("to") is True)
                 self.send(OPCODE_TEXT, payload)
-                self.counters.forwarded += 1
                 item.verdict = "forwarded"
-        elif where is Destination.OWN:
-            self.counters.own += 1
+                self._relayed += 1
+                try:
+                    self._relayed_signals[data["sig"]["type"]] += 1
+                except (KeyError, TypeError):  # of a type that was not counted before, or without one
+                    counters.relayed_types.add(data)
+                return batch.append(item)
+        counters.received_types.add(data)
+        if where is OWN:
+            counters.own += 1
             item.verdict = "own"
-        else:
+        elif where is OTHER:
             self._take_session_message(data, attachment, batch)
         batch.append(item)
 
@@ -210,15 +232,23 @@ class Forwarding:
         self.last_message = now
         sent.sent_at = time.time()
         if self._interception.app_sends(sent, now):
-            self.send(OPCODE_TEXT, sent.text, own)
+            self._send_counted(sent.text, own, sent.data)
         else:
             self._unsent += own
         batch.append(sent)
 
-    def _forward(self, text: bytes) -> bool:
-        """Send a text back as it is; returns whether it could."""
-        self.send(OPCODE_TEXT, text)
+    def _forward(self, text: bytes, since: float, data: dict[str, Any] | None = None) -> bool:
+        """Send a text on; returns whether it could. ``since`` is when the message came, ``data`` what the text says."""
+        self._send_counted(text, 0, data)
+        self.outbox.mark(since, 1)
         return not self.closing
+
+    def _send_counted(self, text: bytes, own: int = 0, data: dict[str, Any] | None = None) -> None:
+        """Put one text message into the outbox and count it by its type."""
+        if not self.closing:
+            types = self.counters.sent_types
+            types.add_text(text) if data is None else types.add(data)
+        self.send(OPCODE_TEXT, text, own)
 
     def _take_session_message(self, data: dict[str, Any], attachment: Attachment | None, batch: list[Delivery]) -> None:
         session = self.session
@@ -227,7 +257,8 @@ class Forwarding:
             self.send_text(text, self.last_message)
         if session.state is not before:
             if session.state is LoginState.READY:
-                batch += [Note(logging.INFO, f"logged in {session.credentials.describe()} at {self._address}"), LinkUp(self._address)]
+                where = f"{session.credentials.describe()} at {self._address}"
+                batch += [Note(logging.INFO, f"logged in {where}", "session"), LinkUp(self._address)]
             elif session.state is LoginState.REFUSED:
                 self.close(self.last_message, batch)
                 who = session.credentials.describe()

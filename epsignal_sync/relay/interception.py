@@ -8,6 +8,7 @@ and the time, sends through the callable it was given. Knows no socket and no th
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any, Protocol
 
 from ..protocol.asking import Rule, deadline_for
 from ..protocol.envelope import OWN_CALL_IDS
@@ -20,14 +21,21 @@ from .inbox import Answer
 SendOwn = Callable[[Sent, int, float, list[Delivery]], None]
 
 
+class Forward(Protocol):
+    """Sends a text on: what came at the time ``since``, with its ``data``, or what goes on instead."""
+
+    def __call__(self, text: bytes, since: float, data: dict[str, Any] | None = None) -> bool:
+        """Return whether it could."""
+
+
 class Interception:
     """What is held, and what is consumed. Belongs to the link thread.
 
-    ``forward`` sends a text on and returns whether it could; ``send_own`` puts a message of the application on its way,
+    ``forward`` sends a text on; ``send_own`` puts a message of the application on its way,
     and asks :meth:`app_sends`.
     """
 
-    def __init__(self, forward: Callable[[bytes], bool], send_own: SendOwn, counters: Counters, lanes: Lanes) -> None:
+    def __init__(self, forward: Forward, send_own: SendOwn, counters: Counters, lanes: Lanes) -> None:
         self._forward = forward
         self._send_own = send_own
         self._counters = counters
@@ -46,7 +54,7 @@ class Interception:
         seconds = None
         if not self._consumes(item, lane, now) and rules and attachment.forward:
             seconds = deadline_for(rules, data.get("call"), lane[1], data.get("sig"))
-        held = Held(lane, item, None if seconds is None else now + seconds, seconds or 0.0)
+        held = Held(lane, item, None if seconds is None else now + seconds, seconds or 0.0, now)
         if seconds is None and not self._lanes.occupied(lane):
             self._let_go(held, now, batch)
         else:
@@ -129,8 +137,8 @@ class Interception:
             item.verdict = "dropped"
             self._counters.dropped += 1
         elif isinstance(answer, Answer) and answer.texts is not None:
-            self._follow(answer, item, held.lane, now)
-        elif item.attachment.forward and self._forward(item.text):
+            self._follow(answer, held, now)
+        elif item.attachment.forward and self._forward(item.text, held.since, item.data):
             item.verdict = "bypassed" if held.bypassed else "forwarded"
             self._counters.forwarded += 1
             self._counters.bypassed += held.bypassed
@@ -139,10 +147,10 @@ class Interception:
             self._counters.late += 1
             batch.append(Late(held))
 
-    def _follow(self, answer: Answer, item: Received, lane: Lane, now: float) -> None:
+    def _follow(self, answer: Answer, held: Held, now: float) -> None:
         """Do what the application answered."""
-        texts = answer.texts or ()
-        if texts and not all([self._forward(text) for text in texts]):
+        item, lane, texts = held.item, held.lane, answer.texts or ()
+        if texts and not all([self._forward(text, held.since) for text in texts]):
             return  # after our close frame: nothing goes on any more
         item.verdict = "changed" if texts else "dropped"
         self._counters.changed += bool(texts)

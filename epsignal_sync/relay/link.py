@@ -15,7 +15,7 @@ from collections.abc import Callable
 from attrs import frozen
 
 from ..deadline import Deadline
-from ..errors import ClosedError, ConnectError, ConnectionLostError, ConnectTimeout, EpSignalError, LoginError
+from ..errors import ClosedError, ConnectError, ConnectionLostError, ConnectTimeout, EpSignalError, LoginError, without_text
 from ..protocol.lanes import Held, Lanes
 from ..protocol.session import Attachment, LoginState, Session
 from .backoff import Backoff
@@ -222,5 +222,5 @@ def _internal_error(address: str, raised: BaseException) -> ConnectionLostError:
     # Only the kind of error: its text may hold what was received or sent.
     text = f"the connection to {address} was given up after an internal error ({type(raised).__name__}): please report it"
     error = ConnectionLostError(text)
-    error.__cause__ = raised
+    error.__cause__ = without_text(raised)
     return error

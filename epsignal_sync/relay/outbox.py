@@ -22,6 +22,7 @@ class Outbox:
         self._appended = 0
         self._written = 0
         self._own_ends: deque[tuple[int, int]] = deque()
+        self._marks: deque[tuple[int, float, int]] = deque()
 
     def append(self, frame: bytes, own: int = 0) -> None:
         """Add a frame; ``own`` is the size that the application is charged for it until it is written."""
@@ -54,3 +55,15 @@ class Outbox:
         while self._own_ends and self._own_ends[0][0] <= self._written:
             relieved += self._own_ends.popleft()[1]
         return relieved
+
+    def mark(self, since: float, count: int) -> None:
+        """Have :meth:`passed` tell when all that waits now is written, for ``count`` messages that came at the time ``since``."""
+        self._marks.append((self._appended, since, count))
+
+    def passed(self) -> list[tuple[float, int]]:
+        """Return and forget each (since, count) of :meth:`mark` behind which nothing is left to be written."""
+        passed = []
+        while self._marks and self._marks[0][0] <= self._written:
+            _, since, count = self._marks.popleft()
+            passed.append((since, count))
+        return passed

@@ -101,7 +101,7 @@ class AppConnection:
         except (ValueError, RecursionError):
             message = None
         if not isinstance(message, dict):
-            self.note(f"ignored: no JSON object: {text[:200]}", at)
+            self.note(f"ignored: no JSON object, {len(text)} characters", at)
             return
         attachment = self._find_attachment(message)
         device = attachment.line.hw if attachment is not None and message.get("mt") == "Signaling" else None

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from ..deadline import Deadline
+from ..messages.record import masked
 
 T = TypeVar("T")
 
@@ -79,7 +80,8 @@ class LogEntry:
         return self.sig.get("type")
 
     def __repr__(self) -> str:
-        return f"<{self.place} {self.device or '-'} {self.text[:200]}>"
+        text = compact(masked(self.message)) if self.message else self.text
+        return f"<{self.place} {self.device or '-'} {text[:200]}>"
 
 
 class MessageLog:

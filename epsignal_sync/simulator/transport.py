@@ -37,7 +37,8 @@ OPEN_TIMEOUT = 10.0
 GRACE = 0.5
 """Seconds for the closing handshake of RFC 6455."""
 
-_log = logging.getLogger("epsignal_sync.simulator")
+_log = logging.getLogger("epsignal_sync.simulator.websockets")
+_log.setLevel(logging.INFO)  # at DEBUG the library writes what is in the frames: digests, keys and chats
 
 
 class TLSSocket:

@@ -117,7 +117,15 @@ def test_options_instead_of_variables(pbx: SimulatedPBX) -> None:
     with Running("monitor", HW1, "--url", pbx.url, "--app", "monitor", "--password", PASSWORD) as epsignal:
         attached(pbx, HW1)
         epsignal.interrupt()
+        warning = epsignal.end(0)
+    assert warning == "epsignal: other users of this machine can see the argument of --password: better set EPSIGNAL_PASSWORD\n"
+
+
+def test_help_says_that_a_password_argument_can_be_seen() -> None:
+    with Running("monitor", "--help") as epsignal:
         assert epsignal.end(0) == ""
+    text = " ".join(epsignal.output.split())
+    assert "Other users of this machine can see an argument" in text and "EPSIGNAL_PASSWORD" in text
 
 
 def test_login_as_a_user(pbx: SimulatedPBX) -> None:

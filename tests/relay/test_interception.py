@@ -43,7 +43,8 @@ class Path:
         self.now = 100.0
         self.interception = Interception(self._forward, self._send_own, self.counters, Lanes())
 
-    def _forward(self, text: bytes) -> bool:
+    def _forward(self, text: bytes, since: float, data: dict[str, Any] | None = None) -> bool:
+        assert since <= self.now
         if not self.closing:
             self.wire.append(text)
         return not self.closing

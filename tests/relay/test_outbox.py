@@ -112,3 +112,19 @@ def test_drained_outbox_takes_more() -> None:
     outbox.append(b"def", own=3)
     outbox.chunk()
     assert outbox.written(3) == 3
+
+
+def test_mark_has_passed_when_all_before_it_is_written() -> None:
+    outbox = Outbox()
+    outbox.append(b"abc")
+    outbox.mark(1.0, 2)
+    outbox.append(b"def")
+    outbox.mark(2.0, 1)
+    outbox.append(b"g")
+    outbox.chunk()
+    outbox.written(2)
+    assert outbox.passed() == []
+    outbox.written(2)
+    assert outbox.passed() == [(1.0, 2)]
+    outbox.written(2)
+    assert outbox.passed() == [(2.0, 1)] and outbox.passed() == []

@@ -27,14 +27,14 @@ class ImMessage(Facility):
     """Who sends it."""
     sender_dn: str | None = None
     """Display name of the sender."""
-    subject: str | None = None
-    """Subject of the chat."""
+    subject: str | None = field(default=None, metadata=SECRET)
+    """Subject of the chat; masked in repr and logs."""
     participants: str | None = None
     """Who takes part."""
     data: str | None = field(default=None, metadata=SECRET)
     """The text; masked in repr and logs."""
-    attach: str | None = None
-    """Attachment."""
+    attach: str | None = field(default=None, metadata=SECRET)
+    """Attachment; masked in repr and logs."""
     typing: bool | None = None
     """True: the sender is writing."""
     mime: str | None = None
