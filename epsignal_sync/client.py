@@ -66,6 +66,8 @@ class Client(EventSource):
         verify: bool = True,
         ca_file: str | None = None,
         fingerprint: str | None = None,
+        client_certificate: str | None = None,
+        client_key: str | None = None,
         dispatcher: Dispatcher | None = None,
         max_message_size: int = 16 * MEBIBYTE,
         max_outbox_size: int = 16 * MEBIBYTE,
@@ -89,7 +91,7 @@ class Client(EventSource):
         AppLogin(app=app, sip=sip, domain=domain, guid=guid, dn=dn, info=info)  # raises here rather than amid the login
         self._settings = LinkSettings(
             endpoint=parse_url(url),
-            tls=TLSSettings(verify=verify, ca_file=ca_file, fingerprint=fingerprint),
+            tls=TLSSettings(verify, ca_file, fingerprint, client_certificate, client_key),
             timeout=timeout,
             keepalive=keepalive,
             ping_interval=ping_interval,

@@ -29,6 +29,8 @@ def connect(
     verify: bool = True,
     ca_file: str | None = None,
     fingerprint: str | None = None,
+    client_certificate: str | None = None,
+    client_key: str | None = None,
     dispatcher: Dispatcher | None = None,
     max_message_size: int = 16 * MEBIBYTE,
     max_outbox_size: int = 16 * MEBIBYTE,
@@ -41,9 +43,11 @@ def connect(
     for connect and login together. KeepAlive is sent after ``keepalive`` without a message, a ping after
     ``ping_interval`` without a sign of life, and the connection counts as lost ``ping_timeout`` later, or when
     the PBX takes no byte for that time; None for the first two turns them off. TLS: ``verify`` against the system's
-    certificates or ``ca_file``; ``fingerprint`` (SHA-256, hex) is checked instead of the chain. ``dispatcher``: see
-    ManualDispatcher. Reading pauses while ``max_outbox_size`` waits to be written; a larger message than
-    ``max_message_size`` ends the connection. ``reconnect`` True is not in this version.
+    certificates or ``ca_file``; ``fingerprint`` (SHA-256, hex) is checked instead of the chain. To a PBX that demands a
+    client certificate the one in the PEM file ``client_certificate`` is shown; its key, which may not be encrypted, is in
+    the same file or in ``client_key``. ``dispatcher``: see ManualDispatcher. Reading pauses while ``max_outbox_size``
+    waits to be written; a larger message than ``max_message_size`` ends the connection. ``reconnect`` True is not in this
+    version.
 
     Blocks at most ``timeout`` seconds. Raises UsageError, ConnectError (ConnectTimeout in time-outs), LoginError with
     the PBX's reason; nothing is left behind then. Any thread.
@@ -66,6 +70,8 @@ def connect(
         verify=verify,
         ca_file=ca_file,
         fingerprint=fingerprint,
+        client_certificate=client_certificate,
+        client_key=client_key,
         dispatcher=dispatcher,
         max_message_size=max_message_size,
         max_outbox_size=max_outbox_size,
