@@ -75,6 +75,7 @@ class PBXSide:
         self._in = bytearray()
         self._out = bytearray()
         self._sent = self._returned = self._bytes_on_the_way = 0
+        self._next_text = self._flood_text(0)  # what has to come back next; to make it for each comparison would be slow
         self._own = [0] * SENDERS
         self._attached = 0
         self._bytes = 0
@@ -169,9 +170,10 @@ class PBXSide:
             self._out += frame(0xA, payload)
         elif opcode == CLOSE:
             raise Fault(f"the library closed the connection at {self._figures()}: {payload[2:].decode(errors='replace')}")
-        elif opcode == TEXT and self._returned < self._sent and payload == self._flood_text(self._returned):
+        elif opcode == TEXT and self._returned < self._sent and payload == self._next_text:
             self._bytes_on_the_way -= len(frame_of(payload))
             self._returned += 1
+            self._next_text = self._flood_text(self._returned)
         elif opcode == TEXT:
             self._take_own(payload)
 
