@@ -294,7 +294,9 @@ class Application:
         self.own = [0] * SENDERS
         self.faults: list[str] = []
         self._next = 0
-        self.client = eps.connect(f"wss://127.0.0.1:{port}/", app="load", password="x", ca_file=ca_file, timeout=PATIENCE)
+        # Long times: a machine that is short of processors must not look like a PBX that has stopped reading.
+        times = {"timeout": PATIENCE, "ping_timeout": PATIENCE}
+        self.client = eps.connect(f"wss://127.0.0.1:{port}/", app="load", password="x", ca_file=ca_file, **times)
         self.client.on(eps.ConnectionLost, lambda event: self.faults.insert(0, f"the connection was lost: {event.error}"))
         self.client.on(InfoSignal, self._compare)
         self._device = self.client.attach("hw", timeout=PATIENCE)
