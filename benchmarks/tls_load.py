@@ -295,8 +295,8 @@ class Application:
         self.faults: list[str] = []
         self._next = 0
         # Long times: a machine that is short of processors must not look like a PBX that has stopped reading.
-        times = {"timeout": PATIENCE, "ping_timeout": PATIENCE}
-        self.client = eps.connect(f"wss://127.0.0.1:{port}/", app="load", password="x", ca_file=ca_file, **times)
+        url = f"wss://127.0.0.1:{port}/"
+        self.client = eps.connect(url, app="load", password="x", ca_file=ca_file, timeout=PATIENCE, ping_timeout=PATIENCE)
         self.client.on(eps.ConnectionLost, lambda event: self.faults.insert(0, f"the connection was lost: {event.error}"))
         self.client.on(InfoSignal, self._compare)
         self._device = self.client.attach("hw", timeout=PATIENCE)
