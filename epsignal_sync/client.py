@@ -68,6 +68,8 @@ class Client(EventSource):
         verify: bool = True,
         ca_file: str | None = None,
         fingerprint: str | None = None,
+        client_certificate: str | None = None,
+        client_key: str | None = None,
         dispatcher: Dispatcher | None = None,
         max_message_size: int = 16 * MEBIBYTE,
         max_outbox_size: int = 16 * MEBIBYTE,
@@ -84,7 +86,7 @@ class Client(EventSource):
         check_attempts(reconnect_attempts)
         self._settings = LinkSettings(
             endpoints=endpoints_of(url),
-            tls=TLSSettings(verify=verify, ca_file=ca_file, fingerprint=fingerprint),
+            tls=TLSSettings(verify, ca_file, fingerprint, client_certificate, client_key),
             timeout=timeout,
             reconnect=reconnect,
             reconnect_attempts=reconnect_attempts,

@@ -32,6 +32,8 @@ def connect(
     verify: bool = True,
     ca_file: str | None = None,
     fingerprint: str | None = None,
+    client_certificate: str | None = None,
+    client_key: str | None = None,
     dispatcher: Dispatcher | None = None,
     max_message_size: int = 16 * MEBIBYTE,
     max_outbox_size: int = 16 * MEBIBYTE,
@@ -45,9 +47,10 @@ def connect(
     for connect and login together. KeepAlive is sent after ``keepalive`` without a message, a ping after
     ``ping_interval`` without a sign of life, and the connection counts as lost ``ping_timeout`` later, or when
     the PBX takes no byte for that time; None for the first two turns them off. TLS: ``verify`` against the system's
-    certificates or ``ca_file``; ``fingerprint`` (SHA-256, hex) is checked instead of the chain. ``dispatcher``: see
-    ManualDispatcher. Reading pauses while ``max_outbox_size`` waits to be written; a larger message than
-    ``max_message_size`` ends the connection.
+    certificates or ``ca_file``; ``fingerprint`` (SHA-256, hex) is checked instead of the chain. To a PBX that demands a
+    client certificate the one in the PEM file ``client_certificate`` is shown; its key, which may not be encrypted, is in
+    the same file or in ``client_key``. ``dispatcher``: see ManualDispatcher. Reading pauses while ``max_outbox_size``
+    waits to be written; a larger message than ``max_message_size`` ends the connection.
 
     A connection that is lost is made again by itself, by the same settings, 1 s later and after failures up to 32 s later, for
     ever or ``reconnect_attempts`` times in a row, and the devices are attached again; a refused login ends that, and so
@@ -79,6 +82,8 @@ def connect(
         verify=verify,
         ca_file=ca_file,
         fingerprint=fingerprint,
+        client_certificate=client_certificate,
+        client_key=client_key,
         dispatcher=dispatcher,
         max_message_size=max_message_size,
         max_outbox_size=max_outbox_size,

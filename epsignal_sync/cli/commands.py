@@ -46,6 +46,8 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option("--ca-file", help="PEM file with the certificates to trust instead of the system's."),
             click.option("--fingerprint", help="SHA-256 of the PBX's certificate, checked instead of the chain."),
+            click.option("--client-certificate", help="PEM file with the certificate to show to a PBX that demands one, and its key."),
+            click.option("--client-key", help="PEM file with the key of --client-certificate, if that is a file of its own."),
             click.option("--no-verify", is_flag=True, help="Take any certificate: anybody in between can read along."),
             click.option("--timeout", type=float, default=10, show_default=True, help="Seconds for connecting, and for attaching."),
         ]
@@ -55,8 +57,17 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def make_client(
-    url: str | None, app: str, sip: str, password: str | None, ca_file: str | None, fingerprint: str | None, no_verify: bool,
-    timeout: float, reconnect: bool = True,
+    url: str | None,
+    app: str,
+    sip: str,
+    password: str | None,
+    ca_file: str | None,
+    fingerprint: str | None,
+    client_certificate: str | None,
+    client_key: str | None,
+    no_verify: bool,
+    timeout: float,
+    reconnect: bool = True,
 ) -> Client:
     """Return a client for the options, not yet connected; asks for the password on a terminal only."""
     if not url:
@@ -70,9 +81,9 @@ def make_client(
             raise UsageError("no password: set EPSIGNAL_PASSWORD (nobody can be asked without a terminal)")
         password = str(click.prompt("Password", hide_input=True, err=True))
     return Client(
-        url, app=app, sip=sip, password=password, ca_file=ca_file, fingerprint=fingerprint, verify=not no_verify, timeout=timeout,
-        reconnect=reconnect,
-    )
+        url, app=app, sip=sip, password=password, ca_file=ca_file, fingerprint=fingerprint, verify=not no_verify,
+        client_certificate=client_certificate, client_key=client_key, timeout=timeout, reconnect=reconnect,
+    )  # fmt: skip
 
 
 @commands.command()
@@ -183,7 +194,7 @@ def types(name: str | None, as_markdown: bool) -> None:
 
 def in_options(text: str) -> str:
     """Return an error's text with the options of the command line instead of the library's parameters."""
-    text = re.sub(r"\b(fingerprint|ca_file)= ?", lambda found: f"--{found[1].replace('_', '-')} ", text)
+    text = re.sub(r"\b(fingerprint|ca_file|client_certificate|client_key)= ?", lambda found: f"--{found[1].replace('_', '-')} ", text)
     return text.replace("verify=False", "--no-verify").replace("timeout=", "--timeout")
 
 

@@ -1,7 +1,7 @@
 """Where to connect, and which certificate to accept there: the URL and the TLS settings a program passes.
 
-Judges both before anything is sent, and says in words why a certificate was refused. Opens no socket and knows
-nothing of connecting, of time or of websockets.
+Judges both before anything is sent. Opens no socket and knows nothing of connecting, of time or of websockets; why a
+connection failed is put in words in :mod:`.refusals`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
+import os
 import re
 import ssl
 import string
@@ -27,6 +28,8 @@ _BRACKETED = re.compile(r"\[([^\[\]]*)\](?::(.*))?")
 _HOST_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*\.?", re.ASCII)
 _FINGERPRINT = re.compile(r"[0-9a-f]{64}|([0-9a-f]{2}:){31}[0-9a-f]{2}", re.ASCII)
 _REPLACEMENTS = {"http": "ws", "https": "wss"}
+_CERTIFICATE = re.compile(rb"-----BEGIN (X509 |TRUSTED )?CERTIFICATE-----")
+_PRIVATE_KEY = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 
 
 @attrs.frozen
@@ -143,43 +146,51 @@ def _bracketed(host: str) -> str:
 
 
 class TLSSettings:
-    """Which certificate is accepted; built once, used by every connection.
+    """Which certificate is accepted, and which one is shown; built once, used by every connection.
 
-    One of four: the system's authorities (nothing given), those in the PEM file ``ca_file``, only the certificate
-    with the SHA-256 ``fingerprint`` (hex, with or without colons; the chain and the name are not looked at), or
-    any at all (``verify=False``). Raises UsageError. Reads files, does not touch the network.
+    Accepted is one of four: what the system's authorities signed (nothing given), or those in the PEM file ``ca_file``,
+    only the certificate with the SHA-256 ``fingerprint`` (hex, with or without colons; the chain and the name are not
+    looked at), or any at all (``verify=False``). Where the server asks who we are, it gets the certificate in the PEM file
+    ``client_certificate``, whose key is in ``client_key`` or in the same file, and not encrypted. Raises UsageError. Reads
+    files, does not touch the network.
     """
 
-    def __init__(self, verify: bool = True, ca_file: str | None = None, fingerprint: str | None = None) -> None:
+    def __init__(
+        self,
+        verify: bool = True,
+        ca_file: str | None = None,
+        fingerprint: str | None = None,
+        client_certificate: str | None = None,
+        client_key: str | None = None,
+    ) -> None:
         if not isinstance(verify, bool):
             raise UsageError("verify= is True or False: the name of a file with certificates goes into ca_file=")
         if ca_file is not None and fingerprint is not None:
             raise UsageError("fingerprint= is checked instead of the authorities in ca_file=: pass only one of them")
         if ca_file is not None and not verify:
             raise UsageError("verify=False checks nothing, so ca_file= would not be used: pass only one of them")
+        if client_key is not None and client_certificate is None:
+            raise UsageError("client_key= is the key of a client certificate: pass that as client_certificate=")
         self.ca_file = ca_file
         self.fingerprint = None if fingerprint is None else _parse_fingerprint(fingerprint)
         self.verifies = verify or self.fingerprint is not None
+        self.client_certificate = client_certificate
         self.context = unverified_context() if not verify or self.fingerprint else _verifying_context(ca_file)
+        if client_certificate is not None:
+            _load_client_certificate(self.context, client_certificate, client_key)
 
     def check_endpoint(self, endpoint: Endpoint) -> None:
         """Raise UsageError if a certificate was asked for where there is none. Does not block."""
-        if endpoint.scheme == "ws" and (self.fingerprint or self.ca_file):
-            option = "fingerprint=" if self.fingerprint else "ca_file="
-            raise UsageError(f"{option} cannot be checked on ws://, which has no certificate: write wss:// instead")
+        options = {"fingerprint": self.fingerprint, "ca_file": self.ca_file, "client_certificate": self.client_certificate}
+        for option, value in options.items():
+            if endpoint.scheme == "ws" and value is not None:
+                raise UsageError(f"{option}= has no use on ws://, which knows no certificates: write wss:// instead")
 
     def accepts(self, certificate: bytes) -> bool:
         """Whether ``certificate`` (DER) has the fingerprint asked for; True if none was."""
         if self.fingerprint is None:
             return True
         return hmac.compare_digest(hashlib.sha256(certificate).hexdigest(), self.fingerprint)
-
-    def reason(self, error: ssl.SSLCertVerificationError) -> str:
-        """Say in words why a certificate was refused; continues "it ..."."""
-        strict = bool(self.context.verify_flags & ssl.VERIFY_X509_STRICT)
-        if strict and error.verify_code in _STRICT_COMPLAINTS:
-            return f"breaks a rule that Python 3.13 and newer enforce while 3.12 takes such a certificate ({error.verify_message})"
-        return _REASONS.get(error.verify_code, f"did not pass the check ({error.verify_message})")
 
 
 def show_fingerprint(certificate: bytes) -> str:
@@ -195,55 +206,67 @@ def unverified_context() -> ssl.SSLContext:
     return context
 
 
-def handshake_failure(error: OSError, endpoint: Endpoint) -> str:
-    """Say in one sentence why there is no TLS connection, for all but a refused certificate."""
-    reason = getattr(error, "reason", None) or ""
-    if reason in _NO_TLS_HERE:
-        return f"{endpoint.address} does not speak TLS: write ws:// for this port, or the port of the PBX's TLS service"
-    if reason in _NO_COMMON_VERSION:
-        return f"{endpoint.address} speaks only TLS versions that this Python refuses: allow TLS 1.2 or newer on the PBX"
-    if isinstance(error, (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError)) or reason == "UNEXPECTED_EOF_WHILE_READING":
-        return (
-            f"{endpoint.address} closed the connection in the TLS handshake: check that this is the port of the PBX's TLS service "
-            "(a port without TLS needs ws://)"
-        )
-    return f"the TLS handshake with {endpoint.address} failed ({error_text(error)}): check the PBX's TLS settings and certificate"
-
-
-def error_text(error: object) -> str:
-    """Return the words of an error without its numbers and source lines."""
-    if isinstance(error, ssl.SSLError) and error.reason:
-        return error.reason.lower().replace("_", " ")
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-
-
 def _verifying_context(ca_file: str | None) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=ca_file)
+        context = ssl.create_default_context(cafile=ca_file)
     except ssl.SSLError as error:
         raise UsageError(f"ca_file={ca_file!r} holds no certificate in PEM format: convert it or name another file") from error
     except (OSError, ValueError, TypeError) as error:
         raise UsageError(f"ca_file={ca_file!r} cannot be read ({error}): name a file with certificates in PEM format") from error
+    if ca_file is not None:
+        # Python 3.13 does so by itself: whoever names a certificate trusts it, be it the root of its chain or not.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    return context
+
+
+class _EncryptedKey(Exception):
+    """Raised where OpenSSL would ask on the terminal for the password of a key."""
+
+
+def _load_client_certificate(context: ssl.SSLContext, certificate: str, key: str | None) -> None:
+    """Give ``context`` the certificate it shows when it is asked for one, or raise UsageError."""
+    key_option = "client_certificate" if key is None else "client_key"
+    key_file = certificate if key is None else key
+    if not _pem_file_has(_CERTIFICATE, "client_certificate", certificate):
+        raise UsageError(f"client_certificate={certificate!r} holds no certificate in PEM format: convert it or name another file")
+    if not _pem_file_has(_PRIVATE_KEY, key_option, key_file):
+        elsewhere = ", or name the file with the key as client_key=" if key is None else ""
+        raise UsageError(f"{key_option}={key_file!r} holds no private key in PEM format: convert it or name another file{elsewhere}")
+    try:
+        context.load_cert_chain(certificate, key, password=_refuse_to_ask)
+    except _EncryptedKey:
+        raise UsageError(
+            f"the private key in {key_option}={key_file!r} is encrypted, and nobody can be asked for its password here: decrypt it "
+            "with 'openssl pkey' into a file that only this program's user may read"
+        ) from None
+    except (ssl.SSLError, OSError, ValueError) as error:
+        reason = getattr(error, "reason", None)
+        # A key of another kind, such as RSA beside a certificate for an elliptic curve, leaves OpenSSL without a certificate.
+        if reason in ("KEY_VALUES_MISMATCH", "KEY_TYPE_MISMATCH", "NO_CERTIFICATE_ASSIGNED"):
+            text = f"the private key in {key_option}={key_file!r} does not belong to client_certificate={certificate!r}: name the right one"
+        else:
+            words = (reason or "what it holds is damaged").lower().replace("_", " ")
+            text = f"client_certificate={certificate!r} cannot be used with the key in {key_file!r} ({words}): name another file"
+        raise UsageError(text) from error
+
+
+def _refuse_to_ask() -> str:
+    raise _EncryptedKey
+
+
+def _pem_file_has(pattern: re.Pattern[bytes], option: str, path: str) -> bool:
+    # In a function of its own: a traceback that shows local variables must not show a key.
+    if not isinstance(path, (str, os.PathLike)) or not str(path):
+        raise UsageError(f"{option}= takes the name of a file in PEM format, not {path!r:.80}")
+    try:
+        with open(path, "rb") as file:
+            return pattern.search(file.read()) is not None
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"{option}={path!r} cannot be read ({why}): name a file in PEM format") from error
 
 
 def _parse_fingerprint(fingerprint: str) -> str:
     if not isinstance(fingerprint, str) or not _FINGERPRINT.fullmatch(fingerprint.lower()):
         raise UsageError("fingerprint= is not a SHA-256 fingerprint: it has 64 hex digits, with or without colons between the pairs")
     return fingerprint.lower().replace(":", "")
-
-
-_NO_TLS_HERE = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"}
-_NO_COMMON_VERSION = {"UNSUPPORTED_PROTOCOL", "TLSV1_ALERT_PROTOCOL_VERSION", "NO_PROTOCOLS_AVAILABLE"}
-# The numbers are OpenSSL's X509_V_ERR_*, which the ssl module hands on without names.
-_STRICT_COMPLAINTS = range(79, 95)
-_REASONS = {
-    2: "comes from an issuer that is not among the trusted ones",
-    9: "is not valid yet (check the clock of this computer)",
-    10: "has expired (check the clock of this computer, too)",
-    18: "is self-signed and not among the trusted ones",
-    19: "comes from an issuer that is not among the trusted ones",
-    20: "comes from an issuer that is not among the trusted ones",
-    21: "comes from an issuer that is not among the trusted ones",
-    62: "was made for another host name",
-    64: "was made for another IP address",
-}

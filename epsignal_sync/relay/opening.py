@@ -16,7 +16,8 @@ from typing import Any
 
 from ..deadline import Deadline
 from ..errors import ConnectError, ConnectTimeout
-from .endpoint import Endpoint, TLSSettings, error_text, handshake_failure, show_fingerprint, unverified_context
+from .endpoint import Endpoint, TLSSettings, unverified_context
+from .refusals import certificate_refused, error_text, handshake_failure, wrong_fingerprint
 from .upgrade import upgrade
 from .waiting import TimeIsUp, Waiter
 from .wakeup import Wakeup
@@ -73,7 +74,7 @@ class _Opening:
             self.step = "TLS handshake"
             self._secure(address)
         self.step = "websocket upgrade"
-        return upgrade(self.endpoint, self.sock, self.waiter)
+        return upgrade(self.endpoint, self.tls, self.sock, self.waiter)
 
     def close(self) -> None:
         self.waiter.wakeup.forget()
@@ -119,23 +120,13 @@ class _Opening:
         except ssl.SSLCertVerificationError as error:
             raise self._certificate_error(error, address) from error
         except OSError as error:
-            raise ConnectError(handshake_failure(error, self.endpoint)) from error
+            raise ConnectError(handshake_failure(error, self.endpoint, self.tls)) from error
         if not self.tls.accepts(certificate):
-            raise ConnectError(
-                f"the certificate of {self.endpoint.address} has the fingerprint {show_fingerprint(certificate)} and not the one "
-                "given: pass it as fingerprint= if the PBX itself shows the same one, else somebody may be in between"
-            )
+            raise ConnectError(wrong_fingerprint(self.endpoint, certificate))
 
     def _certificate_error(self, error: ssl.SSLCertVerificationError, address: Address) -> ConnectError:
         self.close()
-        certificate = self._fetch_certificate(address)
-        pin = "fingerprint= with its SHA-256"
-        if certificate:
-            pin = f"fingerprint={show_fingerprint(certificate)!r} once you compared it with the PBX's own"
-        return ConnectError(
-            f"the certificate of {self.endpoint.address} was refused because it {self.tls.reason(error)}: pass {pin}, "
-            "or ca_file= with the certificate of its issuer, or as the last resort verify=False"
-        )
+        return ConnectError(certificate_refused(error, self.endpoint, self.tls, self._fetch_certificate(address)))
 
     def _fetch_certificate(self, address: Address) -> bytes | None:
         """Return the certificate the server shows, read over a connection that is used for nothing else."""

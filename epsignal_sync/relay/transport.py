@@ -24,6 +24,7 @@ class Transport:
         self.has_more = False
         self._tls = isinstance(sock, ssl.SSLSocket)
         self._broken: OSError | None = None
+        self._ended = False
 
     def receive(self) -> bytes | None:
         """Return the bytes that are there, at most about 64 KiB; None: none now; b"": the peer has ended.
@@ -38,6 +39,9 @@ class Transport:
         if self._broken is not None:
             raise self._broken
         self.receive_wants_write = self.has_more = False
+        if self._ended:
+            # Not every OpenSSL says a second time that the peer has ended: from version 4 on that is an error.
+            return b""
         parts: list[bytes] = []
         size = 0
         while size < READ_SIZE:
@@ -55,7 +59,8 @@ class Transport:
                 self._broken, self.has_more = error, True
                 break
             if not part:
-                self.has_more = bool(parts)
+                # With a close_notify or without: whether a message is missing is told by the websocket's close frame.
+                self._ended, self.has_more = True, bool(parts)
                 return b"".join(parts)
             parts.append(part)
             size += len(part)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 import socket
 import ssl
-from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
 from urllib.parse import urljoin
@@ -17,8 +16,9 @@ from urllib.parse import urljoin
 import websocket
 
 from ..errors import ConnectError, UsageError
-from .endpoint import Endpoint, error_text, parse_url
-from .waiting import Result, Waiter
+from .endpoint import Endpoint, TLSSettings, parse_url
+from .refusals import client_certificate_refused, error_text
+from .waiting import Waiter
 
 LARGEST_RESPONSE = 64 * 1024
 """Bytes of an HTTP response header that are read before the server is given up."""
@@ -30,9 +30,9 @@ _STATUS_LINE = re.compile(r"HTTP/\d\.\d (\d{3})(?: .*)?", re.ASCII)
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
-def upgrade(endpoint: Endpoint, sock: socket.socket, waiter: Waiter) -> bytes:
+def upgrade(endpoint: Endpoint, tls: TLSSettings, sock: socket.socket, waiter: Waiter) -> bytes:
     """Make the upgrade and return the bytes that followed the response: they belong to the first frames. Raises ConnectError."""
-    stream = UpgradeStream(endpoint, sock, waiter)
+    stream = UpgradeStream(endpoint, tls, sock, waiter)
     try:
         # No Origin: that names the page a browser shows, and there is none here.
         websocket.create_connection(
@@ -46,8 +46,9 @@ def upgrade(endpoint: Endpoint, sock: socket.socket, waiter: Waiter) -> bytes:
 class UpgradeStream:
     """What websocket-client takes for its socket. It never gets at the real one, nor at most of the response."""
 
-    def __init__(self, endpoint: Endpoint, sock: socket.socket, waiter: Waiter) -> None:
+    def __init__(self, endpoint: Endpoint, tls: TLSSettings, sock: socket.socket, waiter: Waiter) -> None:
         self._endpoint = endpoint
+        self._tls = tls
         self._sock = sock
         self._waiter = waiter
         self._response = b""
@@ -65,8 +66,11 @@ class UpgradeStream:
         # websocket-client loses what follows a ";" in the path, and one jar for the whole process adds the cookies.
         lines[0] = f"GET {self._endpoint.resource} HTTP/1.1".encode("ascii")
         data = b"\r\n".join(line for line in lines if not line.lower().startswith(b"cookie:"))
-        while data:
-            data = data[self._repeat(partial(self._sock.send, data), write=True) :]
+        try:
+            while data:
+                data = data[self._waiter.repeat(self._sock, partial(self._sock.send, data), write=True) :]
+        except OSError:
+            pass  # Why the server hung up can often still be read: with TLS 1.3 that it demands a client certificate.
         return len(request)
 
     def recv(self, size: int) -> bytes:
@@ -82,13 +86,13 @@ class UpgradeStream:
         """
         received = b""
         while True:
-            chunk = self._repeat(partial(self._sock.recv, _READ_SIZE))
+            chunk = self._receive()
             searched = max(0, len(received) - 3)
             received += chunk
             if not received.startswith(b"HTTP/"[: len(received)]):
                 raise _no_http(self._endpoint, received)
             if not chunk:
-                raise _closed(self._endpoint)
+                raise _closed(self._endpoint, self._tls)
             end = _END_OF_HEADER.search(received, searched)
             if (end.end() if end else len(received)) > LARGEST_RESPONSE:
                 raise _no_websocket(self._endpoint, f"its HTTP header is longer than {LARGEST_RESPONSE} bytes")
@@ -101,14 +105,15 @@ class UpgradeStream:
         kept = [f"{name}: {value}" for name, value in headers if name in _HEADERS_OF_AN_UPGRADE]
         return "\r\n".join(["HTTP/1.1 101 Switching Protocols", *kept, "", ""]).encode("ascii", "replace")
 
-    def _repeat(self, attempt: Callable[[], Result], *, write: bool = False) -> Result:
+    def _receive(self) -> bytes:
         try:
-            return self._waiter.repeat(self._sock, attempt, write=write)
+            return self._waiter.repeat(self._sock, partial(self._sock.recv, _READ_SIZE))
         except (ConnectionError, ssl.SSLEOFError, ssl.SSLZeroReturnError) as error:
-            raise _closed(self._endpoint) from error
+            raise _closed(self._endpoint, self._tls) from error
         except OSError as error:
             raise ConnectError(
-                f"the websocket upgrade at {self._endpoint.address} failed ({error_text(error)}): check the network and try again"
+                client_certificate_refused(error, self._endpoint, self._tls)
+                or f"the websocket upgrade at {self._endpoint.address} failed ({error_text(error)}): check the network and try again"
             ) from error
 
 
@@ -166,8 +171,12 @@ def _no_websocket(endpoint: Endpoint, why: str) -> ConnectError:
     return ConnectError(f"{endpoint.address} did not open a websocket for {endpoint.path} because {why}: check that this is the PBX's URL")
 
 
-def _closed(endpoint: Endpoint) -> ConnectError:
-    hint = " and that this port does not need wss://" if endpoint.scheme == "ws" else ""
+def _closed(endpoint: Endpoint, tls: TLSSettings) -> ConnectError:
+    hint = ""
+    if endpoint.scheme == "ws":
+        hint = " and that this port does not need wss://"
+    elif tls.client_certificate is None:
+        hint = ", and pass client_certificate= if the PBX demands one"
     return ConnectError(
         f"{endpoint.address} closed the connection before it answered the websocket upgrade for {endpoint.path}: "
         f"check that the path is right and published{hint}"

@@ -78,6 +78,11 @@ def test_missing_ca_file() -> None:
     assert "no-such.pem" in refused("pbx.invalid", "--ca-file", "no-such.pem", code=2)
 
 
+def test_missing_client_certificate() -> None:
+    assert "--client-certificate 'no-such.pem' cannot be read" in refused("pbx.invalid", "--client-certificate", "no-such.pem", code=2)
+    assert "pass that as --client-certificate" in refused("pbx.invalid", "--client-key", "no-such.pem", code=2)
+
+
 @pytest.mark.parametrize("arguments", [["monitor"], ["monitor", HW, "--nonsense"], ["nonsense"], []])
 def test_wrong_arguments(arguments: list[str]) -> None:
     with Running(*arguments) as epsignal:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import ssl
+from pathlib import Path
 
 import pytest
+import trustme
 
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
@@ -145,6 +147,23 @@ def test_tls(trust: str, server_context: ssl.SSLContext, ca_file: str) -> None:
             epsignal.interrupt()
             warnings = epsignal.end(0)
     assert ("anybody in between can listen" in warnings) == (trust == "no-verify")
+
+
+def test_client_certificate(authority: trustme.CA, ca_file: str, tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    own = authority.issue_cert("monitor.example")
+    own.cert_chain_pems[0].write_to_path(tmp_path / "client.pem")
+    own.private_key_pem.write_to_path(tmp_path / "client.key")
+    with SimulatedPBX(ssl_context=context) as pbx:
+        pbx.add_app("monitor", password=PASSWORD)
+        pbx.add_phone(HW1, number="22", sip="alice")
+        options = ["--ca-file", ca_file, "--client-certificate", str(tmp_path / "client.pem"), "--client-key", str(tmp_path / "client.key")]
+        with monitor(pbx, HW1, *options) as epsignal:
+            epsignal.interrupt()
+            epsignal.end(0)
 
 
 def test_loss_of_the_connection(pbx: SimulatedPBX, phones: Phones) -> None:

@@ -189,6 +189,11 @@ def test_ca_file_with_der(tmp_path: Path) -> None:
         TLSSettings(ca_file=str(tmp_path / "ca.der"))
 
 
+def test_ca_file_may_hold_an_issuer_that_is_not_the_root(tmp_path: Path) -> None:
+    trustme.CA().cert_pem.write_to_path(tmp_path / "ca.pem")
+    assert TLSSettings(ca_file=str(tmp_path / "ca.pem")).context.verify_flags & ssl.VERIFY_X509_PARTIAL_CHAIN
+
+
 def test_contradictory_settings() -> None:
     with pytest.raises(UsageError, match="only one"):
         TLSSettings(ca_file="ca.pem", fingerprint=PIN)

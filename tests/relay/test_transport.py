@@ -6,6 +6,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import trustme
@@ -257,3 +258,63 @@ def test_data_before_a_broken_record_is_returned(pair: Pair) -> None:
         assert pair.transport.has_more
         with pytest.raises(OSError):
             pair.receive()
+
+
+class Stubborn(ssl.SSLSocket):
+    """A TLS socket that fails once as in a renegotiation, or a key update, which Python cannot begin."""
+
+    fails_with: ssl.SSLError | None = None
+    calls = 0
+
+    def fail(self) -> None:
+        self.calls += 1
+        error, self.fails_with = self.fails_with, None
+        if error is not None:
+            raise error
+
+    def recv(self, buflen: int = 1024, flags: int = 0) -> bytes:
+        self.fail()
+        return super().recv(buflen, flags)
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        self.fail()
+        return super().send(data, flags)
+
+
+@pytest.fixture
+def stubborn(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Pair, Stubborn]]:
+    monkeypatch.setattr(CONTEXTS[0], "sslsocket_class", Stubborn)
+    ours, theirs = socket.socketpair()
+    ours.settimeout(PATIENCE)
+    theirs.settimeout(PATIENCE)
+    ours, theirs = secured(ours, theirs, ssl.TLSVersion.TLSv1_3)
+    ours.setblocking(False)
+    pair = Pair(ours, theirs)
+    assert isinstance(ours, Stubborn)
+    yield pair, ours
+    pair.close()
+
+
+def test_send_that_has_to_read_first(stubborn: tuple[Pair, Stubborn]) -> None:
+    pair, sock = stubborn
+    sock.fails_with = ssl.SSLWantReadError()
+    assert pair.transport.send(memoryview(b"hello")) == 0 and pair.transport.send_wants_read
+    assert pair.transport.send(memoryview(b"hello")) == 5 and not pair.transport.send_wants_read
+    assert pair.theirs.recv(100) == b"hello"
+
+
+def test_receive_that_has_to_write_first(stubborn: tuple[Pair, Stubborn]) -> None:
+    pair, sock = stubborn
+    pair.theirs.sendall(b"hello")
+    sock.fails_with = ssl.SSLWantWriteError()
+    assert pair.transport.receive() is None and pair.transport.receive_wants_write
+    assert pair.receive() == b"hello" and not pair.transport.receive_wants_write
+
+
+def test_socket_that_has_ended_is_not_asked_again(stubborn: tuple[Pair, Stubborn]) -> None:
+    """OpenSSL need not say the same a second time."""
+    pair, sock = stubborn
+    pair.theirs.close()
+    assert pair.receive() == b""
+    calls = sock.calls
+    assert pair.transport.receive() == b"" and sock.calls == calls
