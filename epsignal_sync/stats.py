@@ -28,7 +28,7 @@ class Stats:
     lost: int
     """Messages that waited when the connection ended: held for an interceptor, or of the app and not yet put on their way."""
     malformed: int
-    """Messages that were no JSON object with a message type, and binary ones: ignored."""
+    """Messages that were no JSON object with a message type, binary ones, and such with more than 500 000 objects and lists: ignored."""
     unrouted: int
     """EpSignal messages that no device could be found for."""
     late_replies: int
