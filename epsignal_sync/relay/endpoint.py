@@ -6,6 +6,7 @@ nothing of connecting, of time or of websockets.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import ipaddress
@@ -160,7 +161,13 @@ class TLSSettings:
         self.ca_file = ca_file
         self.fingerprint = None if fingerprint is None else _parse_fingerprint(fingerprint)
         self.verifies = verify or self.fingerprint is not None
-        self.context = unverified_context() if not verify or self.fingerprint else _verifying_context(ca_file)
+        if ca_file is not None:
+            self.context  # noqa: B018  # raises here rather than amid the connecting
+
+    @functools.cached_property
+    def context(self) -> ssl.SSLContext:
+        """What to wrap a socket with. Made when it is needed: reading the system's certificates takes 50 ms, and ws:// has none."""
+        return _verifying_context(self.ca_file) if self.verifies and not self.fingerprint else unverified_context()
 
     def check_endpoint(self, endpoint: Endpoint) -> None:
         """Raise UsageError if a certificate was asked for where there is none. Does not block."""
