@@ -34,6 +34,8 @@ def generated(seed: int) -> bytes:
         data["to"] = True
     if pick.random() < 0.8:
         data.pop("api", None)
+    if data.get("mt") == "Signaling" and pick.random() < 0.8:
+        data["sig"] = make.record(make.concrete(messages.Signal), 1)
     if isinstance(data.get("sig"), dict) and pick.random() < 0.5:
         data["sig"]["type"] = pick.choice(["setup", "alert", "conn", "disc", "rel", "info", "facility", "progress"])
     items = list(data.items())

@@ -49,6 +49,7 @@ class Stack:
         self._link = client._link = Link(client._settings, client._session, client._intake.deliver, self._no_question)
         self._forwarding = Forwarding(client._session, "pbx.example.com:80", LARGEST)
         self._now = 100.0
+        self._questions = 0
         client._session.start()
         self.receive(frame(b'{"mt":"AppChallengeResult","challenge":"c"}') + frame(b'{"mt":"AppLoginResult","ok":true}'))
         for number, hw in enumerate(HWS, 1):
@@ -77,10 +78,18 @@ class Stack:
         batch = self._forwarding.receive(data, self._now) if self._forwarding.failure is None else []
         self._deliver(batch)
         self._take_inbox()
-        for number, held in enumerate(self._forwarding.to_ask()):
-            if number % 2:
-                self._forwarding.take_entry(Answer(held), self._now, batch := [])
-                self._deliver(batch)
+        self._ask()
+
+    def _ask(self) -> None:
+        client: Any = self.client
+        while asked := self._forwarding.to_ask():
+            for held in asked:
+                client._interceptors_at_work.ask(held)
+                self._questions += 1
+                if self._questions % 2:
+                    batch: list[Delivery] = []
+                    self._forwarding.take_entry(Answer(held), self._now, batch)
+                    self._deliver(batch)
 
     def _take_inbox(self) -> None:
         batch: list[Delivery] = []
@@ -93,11 +102,12 @@ class Stack:
 
     def look_at_everything(self) -> None:
         """Let the time of all questions run out, and run the callbacks."""
-        while self._forwarding.next_at() is not None or self._forwarding.to_ask():
+        while self._forwarding.next_at() is not None:
             self._now += 3.0
             batch: list[Delivery] = []
             self._forwarding.expire(self._now, batch)
             self._deliver(batch)
+            self._ask()
         client: Any = self.client
         while client._callbacks.run_pending():
             pass
