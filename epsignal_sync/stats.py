@@ -43,7 +43,8 @@ class Stats:
     lost: int
     """Messages that waited when the connection ended: held for an interceptor, or of the app and not yet put on their way."""
     malformed: int
-    """What could not be read: no JSON object with a message type, a binary message, or frames that ended the connection."""
+    """What could not be read and was ignored: no JSON object with a message type, more than 500 000 objects and lists, a binary
+    message; or frames that ended the connection."""
     unrouted: int
     """EpSignal messages that no device could be found for."""
     late_replies: int

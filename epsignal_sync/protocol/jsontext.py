@@ -24,17 +24,44 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 UNCERTAIN_NUMBER = re.compile(rb"[:,\[]\s*(?:-?[0-9]+(?:[.eE]|(?<=[0-9]{19}))|-0)")
 
 
+MOST_CONTAINERS = 500_000
+"""Objects and lists in one text; a text with more is not read.
+
+Reading millions of them takes seconds, in which no other thread of the process runs, while real messages have hundreds.
+"""
+
+_PIECE = 64 * 1024
+_NO_STRUCTURE = bytes(set(range(256)) - set(b'"[{'))
+
+
 def loads(text: bytes) -> Any:
     """Return the JSON value of a text: fast, but a number may have lost digits (see :func:`loads_exact`).
 
-    Raises ValueError for what no JSON parser here can read.
+    Raises ValueError for what no JSON parser here can read, and for more than ``MOST_CONTAINERS`` objects and lists.
     """
+    if len(text) > 2 * MOST_CONTAINERS and _has_too_many_containers(text):  # each takes two bytes at least
+        raise ValueError("too many objects and lists")
     if orjson is not None:
         try:
             return orjson.loads(text)
         except ValueError:
             pass  # lone surrogates, NaN: json reads more than orjson does
-    return _json_loads(text, _rough_integer)
+    return _json_loads(text, _rough_integer, _rough_float)
+
+
+def _has_too_many_containers(text: bytes) -> bool:
+    if text.count(b"[") + text.count(b"{") <= MOST_CONTAINERS:
+        return False
+    # Many of them may stand in strings, where they cost nothing: escapes go first, so that each quote begins or ends a string.
+    structure = text.replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NO_STRUCTURE)
+    count = inside = 0
+    for start in range(0, len(structure), _PIECE):  # in pieces, so that other threads get their turn
+        parts = structure[start : start + _PIECE].split(b'"')
+        count += sum(map(len, parts[inside::2]))
+        inside = (inside + len(parts) - 1) % 2
+        if count > MOST_CONTAINERS:
+            return True
+    return False
 
 
 class ExactNumber:
@@ -59,6 +86,10 @@ def _rough_integer(digits: str) -> Any:
         return float(digits)
 
 
+def _rough_float(text: str) -> float:
+    return float(text)  # a function of Python's own: between millions of numbers other threads get their turn
+
+
 def _exact_integer(digits: str) -> Any:
     try:
         value = int(digits)
@@ -72,7 +103,7 @@ def _exact_float(text: str) -> Any:
     return value if repr(value) == text else ExactNumber(text)
 
 
-def _json_loads(text: bytes, parse_integer: Callable[[str], Any], parse_float: Callable[[str], Any] = float) -> Any:
+def _json_loads(text: bytes, parse_integer: Callable[[str], Any], parse_float: Callable[[str], Any]) -> Any:
     try:
         return json.loads(text.decode("utf-8"), parse_int=parse_integer, parse_float=parse_float)
     except RecursionError:

@@ -6,6 +6,7 @@ connection failed is put in words in :mod:`.refusals`.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import ipaddress
@@ -175,9 +176,15 @@ class TLSSettings:
         self.fingerprint = None if fingerprint is None else _parse_fingerprint(fingerprint)
         self.verifies = verify or self.fingerprint is not None
         self.client_certificate = client_certificate
-        self.context = unverified_context() if not verify or self.fingerprint else _verifying_context(ca_file)
         if client_certificate is not None:
             _load_client_certificate(self.context, client_certificate, client_key)
+        elif ca_file is not None:
+            self.context  # noqa: B018  # raises here rather than amid the connecting
+
+    @functools.cached_property
+    def context(self) -> ssl.SSLContext:
+        """What to wrap a socket with. Made when it is needed: reading the system's certificates takes 50 ms, and ws:// has none."""
+        return _verifying_context(self.ca_file) if self.verifies and not self.fingerprint else unverified_context()
 
     def check_endpoint(self, endpoint: Endpoint) -> None:
         """Raise UsageError if a certificate was asked for where there is none. Does not block."""
@@ -200,7 +207,8 @@ def show_fingerprint(certificate: bytes) -> str:
 
 def unverified_context() -> ssl.SSLContext:
     """Return a context that accepts any certificate."""
-    context = ssl.create_default_context()
+    # Not create_default_context(): that reads all of the system's certificates, 50 ms for nothing.
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context

@@ -145,3 +145,25 @@ def test_what_holds_itself() -> None:
     value.append(value)
     with pytest.raises(ValueError):
         dumps(value)
+
+
+MOST = jsontext.MOST_CONTAINERS
+
+
+@pytest.mark.parametrize(
+    ("text", "readable"),
+    [
+        (b"[" + b"[]," * (MOST - 2) + b"{}]", True), (b"[" + b"[]," * (MOST - 1) + b"{}]", False),
+        (b'[{"a":"' + b"[" * 3 * MOST + b'\\\\"},"\\"' + b"{" * MOST + b'"]', True), (b'["\\\\"' + b",{}" * MOST + b"]", False),
+        (b'["' + b'","'.join([b"["] * 2 * MOST) + b'"]', True), (b'["' + b'",{},"'.join([b"["] * 2 * MOST) + b'"]', False),
+        (b"[1" + b",1" * 2 * MOST + b"]", True), (b"[" * 2 * MOST + b"x", False),
+    ],
+    ids=["limit", "beyond", "in strings", "behind a string", "in many strings", "between many strings", "numbers", "no JSON"],
+)  # fmt: skip
+def test_number_of_objects_and_lists_is_bounded(text: bytes, readable: bool) -> None:
+    """Those in strings do not count, wherever a string begins and ends."""
+    if readable:
+        assert loads(text) == json.loads(text)
+    else:
+        with pytest.raises(ValueError, match="too many objects and lists"):
+            loads(text)
