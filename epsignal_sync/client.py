@@ -164,6 +164,7 @@ class Client(EventSource):
             connection.link.end()
         for connection in connections:
             connection.link.join(deadline.remaining(CLOSE_TIME - DRAIN_TIME) or 0)
+            connection.standby.close(deadline.remaining(CLOSE_TIME - DRAIN_TIME) or 0)
         self._callbacks.close(deadline.remaining(DRAIN_TIME) or 0)
         self._interceptors_at_work.close(deadline)
 

@@ -20,6 +20,7 @@ from .protocol.session import Credentials, Session
 from .relay.deliveries import Received, Sent
 from .relay.link import Link, LinkSettings
 from .replies import Replies
+from .standby import Standby
 
 if TYPE_CHECKING:
     from .client import Client
@@ -46,6 +47,7 @@ class Connection:
         self.session = Session(credentials, api=api)
         self.replies = Replies()
         self.intake = Intake(client, self, Postbox(client, client._callbacks))
+        self.standby = Standby(self, client._standby_time)
         try:
             self.link = Link(settings, self.session, self.intake.deliver, self._ask)
         except OSError as error:

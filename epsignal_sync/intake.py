@@ -63,9 +63,9 @@ class Intake:
         self._client = client
         self._connection = connection
         self._postbox = postbox
-        self._timers = Timers()
+        self.timers = Timers()
         self._changes = CallChanges(client, postbox)
-        self._gaps = Gaps(client, postbox, self._changes, self._timers)
+        self._gaps = Gaps(client, postbox, self._changes, self.timers)
         self._by_src: dict[str, Device] = {}
         self.up = Reply()
         """Settled by the login, failed by its failure."""
@@ -105,7 +105,7 @@ class Intake:
                 self._take(item, now)
             except Exception as error:  # a fault here must not take the rest of the batch with it
                 self._postbox.put_note(logging.ERROR, f"a received message could not be handled ({type(error).__name__}): please report it")
-        next_at = self._timers.run(now)
+        next_at = self.timers.run(now)
         self._postbox.flush()
         if self.error is not None:
             self._client._connection_ended(self._connection, self.error)  # last: whoever sees the end finds everything queued
@@ -168,6 +168,7 @@ class Intake:
             device._set_attached(False)
         else:
             self._take_attach_result(item, device, now)
+        self._connection.standby.look(now)
 
     def _take_sent(self, item: Sent, now: float) -> None:
         device = self._by_src.get(item.attachment.src)
@@ -205,7 +206,7 @@ class Intake:
         device._result = result
         if result.err is None:
             device._answer.settle()
-            self._timers.at(now + ATTACHED_TIME, lambda now: self._warn_unattached(device))
+            self.timers.at(now + ATTACHED_TIME, lambda now: self._warn_unattached(device))
         elif device._attachment.accepted:
             text = (
                 f"the PBX, which had taken the Attach for {device.hw}, refused it now: err is {shown(result.err)[:200]}; it is tried again"
@@ -213,7 +214,7 @@ class Intake:
             self._postbox.put_note(logging.WARNING, text)
             self._gaps.detached(device, item.received_at, now)
             device._set_attached(False)
-            self._timers.at(now + ATTACH_AGAIN_TIME, lambda now: self._attach_again(device))
+            self.timers.at(now + ATTACH_AGAIN_TIME, lambda now: self._attach_again(device))
         else:
             self._refuse(device, result)
 
@@ -247,6 +248,7 @@ class Intake:
         for device in self.devices:
             device._asked = True  # with the login each is attached
             self._gaps.connected(device, now)
+        self._connection.standby.look(now)
         if again_up:
             self.reconnects += 1
             self._postbox.put_note(logging.WARNING, f"connected again to {item.address}")

@@ -1,0 +1,82 @@
+"""A forked child has the client of its parent, and none of its threads."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+import pytest
+
+import epsignal_sync as eps
+from epsignal_sync.messages import Alert
+from epsignal_sync.process import Process
+
+from .peer import Peer
+
+
+def in_child(work: Callable[[], None]) -> str:
+    """Run something in a forked child; returns what it raised, or "" for nothing."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        text = b"ok"
+        try:
+            work()
+        except BaseException as error:
+            text = f"{type(error).__name__}: {error}".encode()
+        os.write(writer, text)
+        os._exit(0)  # nothing of pytest's is to run here
+    os.close(writer)
+    os.waitpid(pid, 0)
+    with os.fdopen(reader, encoding="utf-8") as result:
+        return result.read()
+
+
+# Python 3.12 and newer warn of a fork in a process with threads; that a program may do so all the same is what this is about.
+pytestmark = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+
+
+def test_process() -> None:
+    process = Process()
+    process.check()
+    assert not process.forked
+
+    def look() -> None:
+        assert process.forked
+        process.check()
+
+    assert in_child(look).startswith("ClosedError: this client belongs to process")
+
+
+def test_child_can_tell_that_the_client_is_not_usable(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+
+    def look() -> None:
+        assert (peer_client.state, peer_client.connected, peer_client.healthy) == ("closed", False, False)
+        for verb in (
+            lambda: device.send(Alert(), call=1, to_device=True), lambda: device.dial("23"), lambda: peer_client.attach("another"),
+            peer_client.run_forever, peer_client.connect,
+        ):  # fmt: skip
+            try:
+                verb()
+            except eps.ClosedError:
+                continue
+            raise AssertionError("it did not say so")
+
+    assert in_child(look) == "ok"
+
+
+def test_child_that_ends_takes_nothing_from_its_parent(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+
+    def end() -> None:
+        peer_client.close()
+        with peer_client:
+            pass
+
+    assert in_child(end) == "ok"
+    # A lock that another thread of the parent holds at the fork is held in the child for ever.
+    with peer_client._connections[0].link.inbox._inbox_lock, peer_client._close_lock:
+        assert "ClosedError" in in_child(lambda: device.send(Alert(), call=1, to_device=True)) and in_child(peer_client.close) == "ok"
+    device.send(Alert(), call=1, to_device=True)
+    assert peer.receive()["sig"] == {"type": "alert"} and peer_client.connected
