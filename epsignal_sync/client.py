@@ -217,7 +217,8 @@ class Client(EventSource):
         ended.wait_quietly(Deadline(None))
         error = self._error
         if error is not None and not isinstance(error, ClosedError):
-            self._callbacks.wait_idle(Deadline(LAST_CALLBACKS))
+            if self._dispatcher is None:
+                self._callbacks.wait_idle(Deadline(LAST_CALLBACKS))
             raise again(error)
 
     def process_events(self, timeout: float | None = 0) -> int:

@@ -154,7 +154,10 @@ class Event:
 
 @frozen(kw_only=True)
 class ConnectionLost(Event):
-    """The connection to the PBX is gone. No device is attached until it is there again; see Reconnecting."""
+    """The connection to the PBX is gone. No device is attached until it is there again; see Reconnecting.
+
+    Where ``client.state`` is "closed" it is not made again: after a refused login, for example.
+    """
 
     error: EpSignalError
     """Why."""

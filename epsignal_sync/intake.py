@@ -104,12 +104,19 @@ class Intake:
             try:
                 self._take(item, now)
             except Exception as error:  # a fault here must not take the rest of the batch with it
-                self._postbox.put_note(logging.ERROR, f"a received message could not be handled ({type(error).__name__}): please report it")
-        next_at = self.timers.run(now)
+                self._note_fault("a received message could not be handled", error)
+        try:
+            next_at = self.timers.run(now)
+        except Exception as error:
+            self._note_fault("what was due could not be done", error)
+            next_at = now
         self._postbox.flush()
         if self.error is not None:
             self._client._connection_ended(self._connection, self.error)  # last: whoever sees the end finds everything queued
         return next_at
+
+    def _note_fault(self, what: str, error: Exception) -> None:
+        self._postbox.put_note(logging.ERROR, f"{what} ({type(error).__name__}): please report it")
 
     def _take(self, item: Delivery, now: float) -> None:
         if isinstance(item, Received):
@@ -206,7 +213,7 @@ class Intake:
         device._result = result
         if result.err is None:
             device._answer.settle()
-            self.timers.at(now + ATTACHED_TIME, lambda now: self._warn_unattached(device))
+            self.timers.at(now + ATTACHED_TIME, lambda now: self._warn_unattached(device, result))
         elif device._attachment.accepted:
             text = (
                 f"the PBX, which had taken the Attach for {device.hw}, refused it now: err is {shown(result.err)[:200]}; it is tried again"
@@ -234,8 +241,8 @@ class Intake:
             except EpSignalError:
                 pass  # with the next connection every device is attached anyway
 
-    def _warn_unattached(self, device: Device) -> None:
-        if not device.attached and self.state is ConnectionState.CONNECTED:
+    def _warn_unattached(self, device: Device, result: AttachResult) -> None:
+        if device._result is result and not device._asked and not device.attached and self.state is ConnectionState.CONNECTED:
             text = f"the PBX took the Attach for {device.hw}, but {ATTACHED_TIME:g} s later it is not attached: {device._advice}"
             self._postbox.put_note(logging.WARNING, text)
 
@@ -268,9 +275,9 @@ class Intake:
                 self._gaps.connection_lost(device, time.time() if down.heard_at is None else down.heard_at)
             device._set_attached(False)
         self._fail_waiting(error, final)
-        if was_up and not isinstance(error, ClosedError):
-            coming = "" if final else f"; connecting again in {down.retry_in:.1f} s"
-            self._postbox.put_note(logging.WARNING, f"{error}{coming}")
+        if (was_up or (final and self.was_up)) and not isinstance(error, ClosedError):
+            coming = "it is not made again" if final else f"connecting again in {down.retry_in:.1f} s"
+            self._postbox.put_note(logging.WARNING, f"{error}; {coming}")
             self._postbox.put_event(ConnectionLost(client=client, device=client._only_device(self._connection), error=error))
         for device in self.devices:
             self._changes.tell_all(device, device._table.end_own(time.time()))

@@ -58,9 +58,9 @@ class Standby:
         if self._try_at is None or now < self._try_at:
             return
         self._wait(now)  # for the one after this
-        if self.probe is not None:
-            return
         others = [one for one in self._connection.settings.endpoints if one.address != self._connection.intake.address]
+        if self.probe is not None or not others:
+            return
         endpoint = others[self._tried % len(others)]
         self._tried += 1
         self._log_in(endpoint)

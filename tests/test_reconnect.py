@@ -133,7 +133,8 @@ def test_refused_login_ends_it(pbx: SimulatedPBX, phones: Phones) -> None:
         assert client.state == "closed"
         with pytest.raises(eps.LoginError):
             device.send(Alert(), call=1, to_device=True)
-        seen.wait(eps.ConnectionLost, eps.Reconnecting)
+        *_, last = seen.wait(eps.ConnectionLost, eps.Reconnecting, eps.ConnectionLost)
+        assert isinstance(last.error, eps.LoginError)
         assert len(pbx.log.texts("from-app", mt="AppLogin")) == 2, "no retries"
 
 
@@ -228,6 +229,47 @@ def test_same_tls_checks_and_pin(server_context: Any, other_server_context: Any,
         peer.drop()
         peer.stop_listening()
         client.close()
+
+
+RUBBISH = {
+    "masked frame": b"\x81\x80\0\0\0\0",
+    "reserved bits": b"\xf1\x00",
+    "opcode that does not exist": b"\x83\x00",
+    "length of 2**63": b"\x81\x7f\x80" + bytes(7),
+    "message of 17 MB": b"\x81\x7f" + (17 * 2**20).to_bytes(8, "big"),
+    "fragmented ping": b"\x09\x00",
+    "continuation of nothing": b"\x80\x00",
+    "close frame of one byte": b"\x88\x01\x03",
+    "no websocket at all": b"\r\n\r\nGET / HTTP/1.1" * 100,
+}
+
+
+@pytest.mark.parametrize("name", RUBBISH)
+def test_comes_back_after_rubbish(peer: Peer, again: eps.Client, name: str) -> None:
+    device = peer.attach(again)
+    lost = Seen(again, eps.ConnectionLost)
+    peer.sock.sendall(RUBBISH[name])
+    wait_until(lambda: lost.events)
+    attach_again(peer, device)
+    device.wait_attached(timeout=PATIENCE)
+    peer.src = device._attachment.src
+    message = peer.signaling(3, {"type": "setup"})
+    peer.send(message)
+    assert peer.receive() == message
+
+
+def test_challenge_of_a_megabyte_and_login_messages_after_the_login(peer: Peer, again: eps.Client) -> None:
+    peer.drop()
+    peer.upgrade()
+    peer.receive()
+    peer.send({"mt": "AppChallengeResult", "challenge": "x" * 2**20})
+    assert peer.receive()["mt"] == "AppLogin"
+    peer.send({"mt": "AppLoginResult", "ok": True})
+    wait_until(lambda: again.connected)
+    for message in ({"mt": "AppChallengeResult", "challenge": "again"}, {"mt": "AppLoginResult", "ok": False}):
+        peer.send(message)
+    device = peer.attach(again)
+    assert device.attached and again.stats.reconnects == 1
 
 
 # ------------------------------------------------------------ what waits

@@ -34,5 +34,5 @@ def show_warnings() -> None:
     """Have the library's warnings written to standard error, one line each."""
     handler = _Warnings(logging.WARNING)
     # The loss of the connection for good is said by the command's own error.
-    handler.addFilter(lambda record: "was lost" not in record.getMessage() or "connecting again" in record.getMessage())
+    handler.addFilter(lambda record: "it is not made again" not in record.getMessage())
     logging.getLogger("epsignal_sync").addHandler(handler)

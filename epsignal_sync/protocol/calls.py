@@ -20,6 +20,8 @@ MEMORY = 30.0
 """Seconds after the end of a call in which a late message of its id makes no new call."""
 MOST_ENDED = 10_000
 """Ended calls that are remembered at a time; beyond it the oldest are forgotten."""
+MOST_LIVE = 10_000
+"""Live calls of a device that are followed; messages of more go on all the same."""
 MOST_PREPARED = 16
 """Calls that are kept for a message that the application is asked about; only a few can be at a time."""
 
@@ -91,6 +93,8 @@ class CallTable:
         message = _Message(kind, rule, to_device, sig, now, monotonic, text, verdict)
         prepared = self._take_prepared(call_id, kind, sig) if self._prepared else None
         if kind == "setup" and not self._is_own(call_id):
+            if record is None and len(self.live) >= MOST_LIVE:
+                return NOTHING
             return self._begin(prepared or CallRecord(call_id, now), message)
         if record is not None:
             return self._continue(record, message)
@@ -113,6 +117,8 @@ class CallTable:
             record, replaced = None, record
         started = record is None
         if record is None:
+            if len(self.live) >= MOST_LIVE:
+                return NOTHING
             record = self.live[call_id] = CallRecord(call_id, now)
         record.stale = False
         if channel is not None:
@@ -294,7 +300,8 @@ class CallTable:
 
     def _may_make_call(self, call_id: int, rule: Rule, monotonic: float | None) -> bool:
         """Whether a call may be first seen in a message."""
-        return rule.makes_call and not self._is_own(call_id) and call_id not in self._recent(monotonic)
+        may = rule.makes_call and len(self.live) < MOST_LIVE and not self._is_own(call_id)
+        return may and call_id not in self._recent(monotonic)
 
     def _take_prepared(self, call_id: int, kind: str, sig: JSONObject) -> CallRecord | None:
         waiting = self._prepared.get(call_id)

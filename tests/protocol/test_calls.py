@@ -492,3 +492,17 @@ def test_synced_call_has_no_history_yet() -> None:
 def test_record_takes_little_memory() -> None:
     record = CallRecord(3, 1000)
     assert len(vars(record)) == 3, "what is not known stands in the class only"
+
+
+def test_more_calls_than_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("epsignal_sync.protocol.calls.MOST_LIVE", 3)
+    table = CallTable()
+    for call in range(6):
+        table.receive(call, True, {"type": "setup"}, 0.0, 0.0)
+    table.receive(7, True, {"type": "alert"}, 0.0, 0.0)
+    table.sync(8, {"state": "alert"}, 0.0, 0.0)
+    assert list(table.live) == [0, 1, 2]
+    table.receive(1, True, {"type": "setup"}, 0.0, 0.0)
+    table.receive(0, True, {"type": "rel"}, 0.0, 0.0)
+    table.sync(8, {"state": "alert"}, 0.0, 0.0)
+    assert sorted(table.live) == [1, 2, 8]
