@@ -38,6 +38,12 @@ class BlockList:
         return digits in self.numbers or digits.startswith(self.beginnings)
 
 
+def say(text: str) -> None:
+    """Print a line in one piece: print() writes the end of the line by itself, and another thread may come in between."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def block(url: str, app: str, password: str, hws: list[str], blocked: BlockList, cause: int, reconnect: bool = True) -> None:
     """Refuse calls until Ctrl-C; without ``reconnect`` also until the loss of the connection."""
     with eps.connect(url, app=app, password=password, reconnect=reconnect) as client:
@@ -47,7 +53,7 @@ def block(url: str, app: str, password: str, hws: list[str], blocked: BlockList,
         @client.on(eps.CallEnded)
         def ended(event: eps.CallEnded) -> None:
             if event.call.ended_by == "dropped":  # by the line above: we know now that it did not get through
-                print(f"{event.device.hw}: refused {event.call.remote}", flush=True)
+                say(f"{event.device.hw}: refused {event.call.remote}")
 
         client.attach_many(hws)
         client.run_forever()
@@ -82,7 +88,7 @@ def simulate() -> None:
                 for caller in (bob, shop, carol):
                     call = caller.call("22")
                     state = call.wait("alert", "null")
-                    print(f"{caller.name} calls Alice:", "it rings" if state == "alert" else f"refused with cause {call.cause}", flush=True)
+                    say(f"{caller.name} calls Alice: {'it rings' if state == 'alert' else f'refused with cause {call.cause}'}")
                     call.hangup()
             finally:
                 pbx.close()

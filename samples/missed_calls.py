@@ -32,6 +32,12 @@ def describe(call: eps.Call) -> str:
     return f"{text}, {call.cause.text}" if call.cause is not None else text
 
 
+def say(text: str) -> None:
+    """Print a line in one piece: print() writes the end of the line by itself, and another thread may come in between."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 def watch(url: str, app: str, password: str, hws: list[str], reconnect: bool = True) -> None:
     """Watch the phones until Ctrl-C; without ``reconnect`` also until the loss of the connection."""
     connected: set[eps.Call] = set()
@@ -47,7 +53,7 @@ def watch(url: str, app: str, password: str, hws: list[str], reconnect: bool = T
             connected.discard(event.call)
         elif is_missed(event.call):
             missed.append(event.call)  # an ended call stays readable
-            print("missed:", describe(event.call), flush=True)
+            say(f"missed: {describe(event.call)}")
 
     try:
         with eps.connect(url, app=app, password=password, reconnect=reconnect) as client:
@@ -80,7 +86,7 @@ def simulate() -> None:
                     call = alice.call("23")
                     desk.wait("alert")
                     mobile.wait("alert")
-                    print("Alice calls Bob:", "nobody answers" if taker is None else f"he answers at {taker.hw}", flush=True)
+                    say(f"Alice calls Bob: {'nobody answers' if taker is None else f'he answers at {taker.hw}'}")
                     if taker is not None:
                         taker.answer()
                         call.wait("connected")
