@@ -224,6 +224,15 @@ def test_calls_wait_for_the_connection(desk: Desk, slow_to_settle: None, monkeyp
     assert call.stale and not call.ended
 
 
+def test_connection_that_is_lost_after_a_detached(desk: Desk) -> None:
+    [call] = desk.ring(3)
+    desk.say("Detached")
+    wait_until(lambda: desk.device._gap.stale_at is not None)
+    desk.peer.drop()
+    wait_until(lambda: desk.client.state == "reconnecting")
+    assert desk.device._gap.stale_at is None and call.stale, "the time runs again when the PBX can be asked"
+
+
 def test_detached_while_a_gap_settles(desk: Desk, slow_to_settle: None) -> None:
     desk.ring(3, 4)
     desk.come_back()

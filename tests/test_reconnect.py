@@ -11,6 +11,7 @@ import pytest
 
 import epsignal_sync as eps
 from epsignal_sync.messages import Alert, Attached, Setup, Signaling
+from epsignal_sync.protocol.session import Attachment
 from epsignal_sync.relay import backoff
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
@@ -398,6 +399,41 @@ def test_verdict_of_an_interceptor_belongs_to_its_connection(peer: Peer, again: 
     peer.send(peer.signaling(5, {"type": "setup"}))
     assert peer.receive()["sig"] == {"type": "alert"}, "asked again, and nothing came of call 3"
     assert again.stats.lost == 1 and again.stats.bypassed == 1
+
+
+def test_interceptor_that_returns_while_there_is_no_connection(peer: Peer, again: eps.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backoff, "FIRST_DELAY", 1.0)
+    monkeypatch.setattr(backoff, "LONGEST_DELAY", 1.0)
+    device = peer.attach(again)
+    entered, go_on = threading.Event(), threading.Event()
+
+    def slow(event: eps.SignalEvent[Setup]) -> Any:
+        entered.set()
+        go_on.wait(PATIENCE)
+        return Alert()
+
+    device.intercept(Setup, slow, deadline=2)
+    peer.send(peer.signaling(3, {"type": "setup"}))
+    assert entered.wait(PATIENCE)
+    peer.drop()
+    wait_until(lambda: again.state == "reconnecting")
+    go_on.set()
+    wait_until(lambda: not again._interceptors_at_work._busy)
+    attach_again(peer, device)
+    device.wait_attached(timeout=PATIENCE)
+    peer.src = device._attachment.src
+    peer.send(peer.signaling(4, {"type": "setup"}))
+    assert peer.receive()["sig"] == {"type": "alert"}, "its run has ended, so that it is asked again"
+
+
+def test_attach_that_is_queued_when_the_connection_ends(peer: Peer, again: eps.Client) -> None:
+    connection = again._add_connection()  # one that is not started, so that nothing takes what is queued
+    attachment = Attachment("1", HW1)
+    connection.link.inbox.attach(attachment)
+    connection.link._take_leftovers()
+    assert connection.session.route({"src": "1"}) is attachment, "it is sent with the next login"
+    connection.link.abandon()
+    again._drop_connection(connection)
 
 
 def test_forward_of_a_message_of_the_connection_before(peer: Peer, again: eps.Client) -> None:

@@ -20,7 +20,7 @@ MEMORY = 30.0
 """Seconds after the end of a call in which a late message of its id makes no new call."""
 MOST_ENDED = 10_000
 """Ended calls that are remembered at a time; beyond it the oldest are forgotten."""
-MOST_LIVE = 10_000
+MOST_LIVE = 50_000
 """Live calls of a device that are followed; messages of more go on all the same."""
 MOST_PREPARED = 16
 """Calls that are kept for a message that the application is asked about; only a few can be at a time."""

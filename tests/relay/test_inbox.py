@@ -246,3 +246,25 @@ def test_signal_handler_does_not_wait_for_the_send_that_it_interrupted() -> None
     inbox._senders.append(_Sender(-1))  # another thread's
     with pytest.raises(ReplyTimeout):
         inbox.send(b"x", 0)
+
+
+def test_suspended_until_it_is_reopened() -> None:
+    inbox = Inbox(Wakes())
+    begun = inbox.connection
+    inbox.send(b"x" * OWN_SHARE, 0)
+    inbox.suspend(ConnectionLostError("away"), 7)
+    calls: list[Callable[[], None]] = [
+        lambda: inbox.send(b"y", 0), lambda: inbox.reply(REL), lambda: inbox.attach(Attachment("1", "hw")), inbox.check,
+    ]  # fmt: skip
+    for call in calls:
+        with pytest.raises(ConnectionLostError, match="away"):
+            call()
+    inbox.reopen()
+    with pytest.raises(ConnectionLostError, match="made again meanwhile"):
+        inbox.send(b"y", 0, REL, begun)
+    with pytest.raises(ConnectionLostError, match="the connection it came on is gone"):
+        inbox.forward(b"z", 7)
+    inbox.take()
+    inbox.forward(b"z", 8)
+    inbox.send(b"y", 0, REL, inbox.connection)  # what was charged on the connection before is forgotten
+    assert taken(inbox) == [(b"z", 0, None), (b"y", 1, REL)]
