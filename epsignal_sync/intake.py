@@ -275,6 +275,7 @@ class Intake:
                 self._gaps.connection_lost(device, time.time() if down.heard_at is None else down.heard_at)
             device._set_attached(False)
         self._fail_waiting(error, final)
+        self._connection.standby.look(time.monotonic())
         if (was_up or (final and self.was_up)) and not isinstance(error, ClosedError):
             coming = "it is not made again" if final else f"connecting again in {down.retry_in:.1f} s"
             self._postbox.put_note(logging.WARNING, f"{error}; {coming}")

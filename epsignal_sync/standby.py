@@ -34,10 +34,15 @@ class Standby:
 
     def look(self, now: float) -> None:
         """Look whether the devices are attached; called whenever that may have changed."""
+        if self._seconds is None:
+            return
         intake = self._connection.intake
         devices = intake.devices
-        if self._seconds is None or intake.state is not ConnectionState.CONNECTED or any(one.attached for one in devices) or not devices:
+        if intake.state is not ConnectionState.CONNECTED or any(one.attached for one in devices) or not devices:
             self._try_at = None
+            probe = self.probe
+            if probe is not None:
+                probe.end()  # there is no reason to move any more
         elif self._try_at is None:
             self._tried = 0
             self._wait(now)
@@ -73,7 +78,8 @@ class Standby:
         def deliver(batch: list[Delivery], now: float) -> None:
             for one in batch:
                 if isinstance(one, LinkUp):
-                    connection.link.move(endpoint)
+                    if self._try_at is not None:
+                        connection.link.move(endpoint)
                     probe.end()
                 elif isinstance(one, LinkDown):
                     self.probe = None

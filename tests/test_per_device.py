@@ -65,7 +65,7 @@ def test_refused_login_is_raised_by_attach(pbx: SimulatedPBX, client: eps.Client
     pbx.add_app("phones", password="another")
     with pytest.raises(eps.LoginError):
         client.attach(HW2)
-    assert client.connected and len(client._connections) == 1, "the others go on"
+    assert client.connected and len(client._connections) == 1 and not client._ended.done, "the others go on"
     pbx.add_app("phones", password="pwd")
     client.attach(HW2)
 

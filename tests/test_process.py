@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 
 import pytest
 
 import epsignal_sync as eps
+from epsignal_sync.deadline import Deadline
 from epsignal_sync.messages import Alert
 from epsignal_sync.process import Process
+from epsignal_sync.replies import Reply
 
-from .peer import Peer
+from .peer import PATIENCE, Peer
 
 
 def in_child(work: Callable[[], None]) -> str:
@@ -75,8 +78,30 @@ def test_child_that_ends_takes_nothing_from_its_parent(peer: Peer, peer_client: 
             pass
 
     assert in_child(end) == "ok"
-    # A lock that another thread of the parent holds at the fork is held in the child for ever.
-    with peer_client._connections[0].link.inbox._inbox_lock, peer_client._close_lock:
-        assert "ClosedError" in in_child(lambda: device.send(Alert(), call=1, to_device=True)) and in_child(peer_client.close) == "ok"
     device.send(Alert(), call=1, to_device=True)
     assert peer.receive()["sig"] == {"type": "alert"} and peer_client.connected
+
+
+def test_lock_that_a_thread_of_the_parent_holds_at_the_fork(peer: Peer, peer_client: eps.Client) -> None:
+    """In the child it is held for ever."""
+    device = peer.attach(peer_client)
+    connection = peer_client._connections[0]
+    held, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with connection.link.inbox._inbox_lock, peer_client._close_lock, connection.replies._replies_lock:
+            held.set()
+            release.wait(PATIENCE)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    assert held.wait(PATIENCE)
+    try:
+        for verb in (
+            lambda: device.send(Alert(), call=1, to_device=True), lambda: connection.replies.wait(Reply(), Deadline(5), "too late"),
+        ):  # fmt: skip
+            assert in_child(verb).startswith("ClosedError")
+        assert in_child(peer_client.close) == "ok"
+    finally:
+        release.set()
+        holder.join(PATIENCE)

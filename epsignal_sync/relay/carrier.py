@@ -61,7 +61,8 @@ class Carrier:
         self._wakeup = shared.wakeup
         self._inbox = shared.inbox
         self._outward = shared.outward
-        self._address = address
+        self.address = address
+        """Host and port of the PBX."""
         self._deadline = deadline
         self._forwarding = Forwarding(shared.session, address, settings.max_message_size, shared.counters, shared.lanes)
         self._outbox = self._forwarding.outbox
@@ -196,7 +197,7 @@ class Carrier:
         if self._session.state is not LoginState.READY and self._deadline.expired:
             forwarding.fail(
                 ConnectTimeout(
-                    f"{self._address} took the websocket, but {self._deadline.timeout} s were over while {self._session.state.value}: "
+                    f"{self.address} took the websocket, but {self._deadline.timeout} s were over while {self._session.state.value}: "
                     "check that the path is the PBX's AppWebsocket"
                 )
             )

@@ -102,7 +102,7 @@ class Link:
     def move(self, endpoint: Endpoint) -> None:
         """Leave the present connection, if there is one, for one to another PBX of the settings. Any thread."""
         carrier = self._carrier
-        if carrier is not None:
+        if carrier is not None and carrier.address != endpoint.address:
             self._first = self._settings.endpoints.index(endpoint)
             carrier.leave_for = endpoint.address
             self._wakeup.wake()

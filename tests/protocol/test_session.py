@@ -364,3 +364,28 @@ def test_next_time_is_when_something_is_due(steps: list[tuple[str, float]]) -> N
 
 def test_keepalive_text() -> None:
     assert keepalive_text() == b'{"mt":"KeepAlive"}'
+
+
+def test_results_without_src_after_a_reconnect() -> None:
+    first, second = Attachment("1", "hw1"), Attachment("2", "hw2")
+    one = logged_in(first, second)
+    for attachment in (first, second):
+        one.answer({"mt": "AttachResult"}, attachment)
+    one.start()
+    one.receive(CHALLENGE)
+    assert [text["src"] for text in parsed(one.receive(RESULT))] == ["1", "2"], "each is attached again, once"
+    assert one.route({"mt": "AttachResult"}) is first, "both wait for their answer again"
+    one.answer({"mt": "AttachResult"}, first)
+    assert one.route({"mt": "AttachResult"}) is second
+
+
+def test_device_that_was_accepted_once_is_not_forgotten() -> None:
+    accepted, new = Attachment("1", "hw1"), Attachment("2", "hw2")
+    one = logged_in(accepted, new)
+    one.answer({"mt": "AttachResult"}, accepted)
+    for attachment in (accepted, new):
+        one.answer({"mt": "AttachResult", "err": "no"}, attachment)
+    assert one.route({"src": "1"}) is accepted and one.route({"src": "2"}) is None
+    one.start()
+    one.receive(CHALLENGE)
+    assert [text["src"] for text in parsed(one.receive(RESULT))] == ["1"]
