@@ -1,6 +1,6 @@
 """The base of every message class: an attrs class over the JSON object that was received.
 
-A received object keeps its dict and decodes its attributes when the first of them is read. An attribute is of its
+A received object keeps its dict and decodes each attribute when it is first read. An attribute is of its
 declared type or None; what does not fit stands in ``problems`` and goes back unchanged. How a JSON value becomes an
 attribute is not known here: :mod:`epsignal_sync.protocol.codec` installs that in :func:`install_decoder`.
 """
@@ -102,12 +102,15 @@ class Problem(NamedTuple):
         return f"({self.path!r}, {MASK if secret else shown(self.value)})"
 
 
-_decode: Callable[[Record], None]
+_decode: Callable[[Record, str], Any]
 _find_problems: Callable[[Record], tuple[Problem, ...]]
 
 
-def install_decoder(decode: Callable[[Record], None], find_problems: Callable[[Record], tuple[Problem, ...]]) -> None:
-    """Tell the records how their attributes are filled from what was received (called once, by the codec)."""
+def install_decoder(decode: Callable[[Record, str], Any], find_problems: Callable[[Record], tuple[Problem, ...]]) -> None:
+    """Tell the records how an attribute is filled from what was received (called once, by the codec).
+
+    ``decode`` fills one attribute and returns it; it raises AttributeError for a name that is none.
+    """
     global _decode, _find_problems
     _decode, _find_problems = decode, find_problems
 
@@ -161,15 +164,12 @@ class Record(_Received):
     if not TYPE_CHECKING:  # a type checker must still refuse misspelt attributes
 
         def __getattr__(self, name: str) -> Any:
-            # Runs only for a slot that is not filled yet, that is on a received object before its first reading.
+            # Runs only for a slot that is not filled yet: on a received object, before its first reading.
             if name == "_origin":
                 return self
             if name == "_root":
                 return None
-            if name.startswith("__") or name not in wire_names(type(self)):
-                raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
-            _decode(self)
-            return object.__getattribute__(self, name)
+            return _decode(self, name)
 
     # Written once here: what attrs would compile for each class made up a fourth of the time that importing takes.
 

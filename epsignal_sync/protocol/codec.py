@@ -192,37 +192,38 @@ def _hook_for(declared: Any) -> Hook:
     return _converter.get_structure_hook(declared)
 
 
-_tables: dict[type[Record], tuple[tuple[str, str, Hook, Any], ...]] = {}
+_tables: dict[type[Record], dict[str, tuple[str, Hook, Any]]] = {}
 
 
-def _table(cls: type[Record]) -> tuple[tuple[str, str, Hook, Any], ...]:
+def _table(cls: type[Record]) -> dict[str, tuple[str, Hook, Any]]:
+    """Return, by attribute, the name on the wire, the hook and the declared type."""
     table = _tables.get(cls)
     if table is None:
-        table = tuple((one.name, one.wire, _hook_for(one.type), one.type) for one in wire_fields(cls))
-        _tables[cls] = table
+        table = _tables[cls] = {one.name: (one.wire, _hook_for(one.type), one.type) for one in wire_fields(cls)}
     return table
 
 
-def _decode_attributes(record: Record) -> None:
-    """Fill the attributes of a received record. Safe in two threads at once: both write the same."""
-    data = source(record)
+def _decode_attribute(record: Record, name: str) -> Any:
+    """Fill one attribute of a received record, and return it. Safe in two threads at once: both write the same."""
+    entry = _table(type(record)).get(name)
+    if entry is None:
+        raise AttributeError(f"{type(record).__name__} has no attribute {name!r}")
+    wire, hook, declared = entry
     put = object.__setattr__
-    values = []
-    for name, wire, hook, declared in _table(type(record)):
-        value = data.get(wire)
-        if value is not None:
-            try:
-                value = hook(value, declared)
-            except Mismatch:
-                value = None
-        values.append((name, value))
-    root = record._root
-    for name, value in values:
-        put(record, name, value)
+    assert record._received is not None  # else every attribute was filled when it was built
+    value = record._received.get(wire)
+    if value is not None:
+        try:
+            value = hook(value, declared)
+        except Mismatch:
+            value = None
+        root = record._root
         if root is not None:  # each part can be sent on in another message, without a loss
             for inner in value if isinstance(value, tuple) else (value,):
                 if isinstance(inner, Record):
                     put(inner, "_root", root)
+    put(record, name, value)
+    return value
 
 
 def _find_problems(record: Record) -> tuple[Problem, ...]:
@@ -230,7 +231,7 @@ def _find_problems(record: Record) -> tuple[Problem, ...]:
     found: list[Problem] = []
     if isinstance(data, _NoObject):
         found.append(Problem("", data.value))
-    for name, wire, hook, declared in _table(type(record)):
+    for name, (wire, hook, declared) in _table(type(record)).items():
         raw = data.get(wire)
         value = getattr(record, name)
         if value is None and raw is not None:
@@ -245,7 +246,7 @@ def _find_problems(record: Record) -> tuple[Problem, ...]:
     return tuple(found)
 
 
-install_decoder(_decode_attributes, _find_problems)
+install_decoder(_decode_attribute, _find_problems)
 
 
 # ---------------------------------------------------------------- messages -> JSON values
