@@ -7,7 +7,6 @@ Runs on the link thread, so it runs no user code and never blocks. What a messag
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from .call import Call
 from .delivery import Postbox
@@ -17,15 +16,11 @@ from .events import CallEnded, CallStarted, CallStateChanged
 from .messages import CallState
 from .protocol.calls import CallRecord, Change
 
-if TYPE_CHECKING:
-    from .client import Client
-
 
 class CallChanges:
     """Tells the application of the calls of one connection."""
 
-    def __init__(self, client: Client, postbox: Postbox) -> None:
-        self._client = client
+    def __init__(self, postbox: Postbox) -> None:
         self._postbox = postbox
 
     def wanted(self, device: Device | None, change: Change) -> bool:
@@ -36,6 +31,8 @@ class CallChanges:
         """Tell of a change. ``wanted``: what :meth:`wanted` said, where that is known already."""
         record = change.call
         assert record is not None  # there is no change without a call
+        if change is record.unchanged:
+            return
         if wanted is None:
             wanted = self.wanted(device, change)
         if change.replaced is not None:
@@ -45,7 +42,7 @@ class CallChanges:
             for _, state in change.moves:
                 call._reached(state)
         if wanted and call is not None:
-            self._put_moves(device, call, change)
+            self._put_moves(call, change)
         if change.ended:
             self._tell_end(device, record, wanted)
         if record.disc is not None and not change.ended:
@@ -56,14 +53,14 @@ class CallChanges:
         for change in changes:
             self.tell(device, change)
 
-    def _put_moves(self, device: Device, call: Call, change: Change) -> None:
-        client, moves = self._client, change.moves
+    def _put_moves(self, call: Call, change: Change) -> None:
+        moves = change.moves
         if change.started:
             state = moves[0][1] if moves else CallState.NULL
-            self._postbox.put_event(CallStarted(client=client, device=device, call=call, state=state))
+            self._postbox.put_call_event(CallStarted, call, state=state)
             moves = () if change.ended else moves[1:]  # a setup that was dropped went nowhere
         for previous, state in moves:
-            self._postbox.put_event(CallStateChanged(client=client, device=device, call=call, state=state, previous=previous))
+            self._postbox.put_call_event(CallStateChanged, call, state=state, previous=previous)
 
     def _tell_end(self, device: Device, record: CallRecord, wanted: bool) -> None:
         call: Call | None = device._view(record) if wanted else record.view
@@ -71,7 +68,7 @@ class CallChanges:
             return  # nobody has ever seen it
         call._over()
         if wanted:
-            self._postbox.put_event(CallEnded(client=self._client, device=device, call=call))
+            self._postbox.put_call_event(CallEnded, call)
         else:
             call._drop_callbacks()  # with the event they go after it
 

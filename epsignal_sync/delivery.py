@@ -18,13 +18,11 @@ from .device import Device
 from .dispatcher import HIGH_WATER, MOST_BYTES, MOST_MESSAGES, CallbackThread, Job, MessageJob
 from .events import CallbackFailed, CallEnded, Event, EventsLost, FacilityEvent, MessageEvent, ReceivedEvent, SignalEvent, Unrouted
 from .messages import Facility, Message, Signal, Signaling
-from .messages.record import remember_text
 from .protocol.calls import CallRecord
 from .protocol.codec import decode, encode
 from .protocol.jsontext import dumps
 from .registry import EventSource, Subscription, in_order
 from .relay.deliveries import Received
-from .watchdog import Run
 
 if TYPE_CHECKING:
     from .client import Client
@@ -59,20 +57,22 @@ class Postbox:
     def put_message(self, received: Received, device: Device | None, call: Call | None) -> None:
         """Queue a received message; beyond the limits it is dropped for the callbacks, and EventsLost stands in its place."""
         waiting, size = self._callbacks.backlog
-        waiting += self._messages + sum(held.messages for held in self._held.values())
-        size += self._size + sum(held.size for held in self._held.values())
+        waiting += self._messages
+        size += self._size
+        for other in self._held.values():
+            waiting += other.messages
+            size += other.size
         if waiting >= MOST_MESSAGES or size >= MOST_BYTES:
             self._lose()
             return
         self._lost = None
-        length = len(received.text)
-        job = MessageJob(functools.partial(_run_message, self._client, device, call, received), length)
+        job = _ReceivedJob(self._client, device, call, received)
         held = self._held.get(device) if device is not None else None
         if held is not None:
-            held.put(job, length)
+            held.put(job)
             return
         self._messages += 1
-        self._size += length
+        self._size += job.size
         self._jobs.append(job)
 
     def _lose(self) -> None:
@@ -91,8 +91,15 @@ class Postbox:
 
     def put_event(self, event: Event) -> None:
         """Queue an event."""
-        held = self._held.get(event.device) if event.device is not None else None
-        (self._jobs if held is None else held.jobs).append(functools.partial(_run_event, event))
+        self._put(event.device, functools.partial(_run_event, event))
+
+    def put_call_event(self, kind: type[Event], call: Call, **fields: Any) -> None:
+        """Queue an event of a call; it is built when its turn comes, if a callback for it is there then."""
+        self._put(call.device, functools.partial(_run_call_event, kind, self._client, call, fields))
+
+    def _put(self, device: Device | None, job: Job) -> None:
+        held = self._held.get(device) if device is not None else None
+        (self._jobs if held is None else held.jobs).append(job)
 
     def hold(self, device: Device) -> None:
         """Keep what comes for a device until :meth:`release`."""
@@ -127,11 +134,11 @@ class _Held:
         self.jobs: list[Job] = []
         self.messages = self.size = 0
 
-    def put(self, job: MessageJob, size: int) -> None:
+    def put(self, job: MessageJob) -> None:
         """Add a message."""
         self.jobs.append(job)
         self.messages += 1
-        self.size += size
+        self.size += job.size
 
 
 class _Lost:
@@ -155,18 +162,30 @@ class _Lost:
         _run_event(EventsLost(client=self._client, count=self._count))
 
 
-def _run_message(client: Client, device: Device | None, call: Call | None, received: Received) -> None:
-    subscriptions = in_order((client, device, call))
-    if not subscriptions:
-        return
-    message = decode(received.data, client._apis)
-    remember_text(message, received.text, received.data)
-    signal = message.sig if isinstance(message, Signaling) else None
-    calls: list[tuple[Subscription, Any]] = []
-    for subscription in subscriptions:
-        for event in events_for(subscription.kind, client, device, call, received, message, signal):
-            calls.append((subscription, event))
-    _call_back(client, calls)
+class _ReceivedJob(MessageJob):
+    """The job that calls back for one received message."""
+
+    __slots__ = ("_call", "_client", "_device", "_received")
+
+    def __init__(self, client: Client, device: Device | None, call: Call | None, received: Received) -> None:
+        self._client = client
+        self._device = device
+        self._call = call
+        self._received = received
+        self.size = len(received.text)
+
+    def __call__(self) -> None:
+        client, device, call, received = self._client, self._device, self._call, self._received
+        subscriptions = in_order((client, device, call))
+        if not subscriptions:
+            return
+        message = decode(received.data, client._apis, received.text)
+        signal = message.sig if isinstance(message, Signaling) else None
+        calls: list[tuple[Subscription, Any]] = []
+        for subscription in subscriptions:
+            for event in events_for(subscription.kind, client, device, call, received, message, signal):
+                calls.append((subscription, event))
+        _call_back(client, calls)
 
 
 def events_for(
@@ -179,34 +198,40 @@ def events_for(
     signal: Signal | None,
 ) -> list[ReceivedEvent]:
     """Return the events that a callback for ``kind`` gets for one message: none, one, or one for each facility."""
-    if issubclass(kind, Message):
-        return [MessageEvent(client, device, call, received, message)] if isinstance(message, kind) else []
-    if signal is None:
-        return []
     if issubclass(kind, Signal):
-        return [SignalEvent(client, device, call, received, message)] if isinstance(signal, kind) else []
-    if issubclass(kind, Facility):
+        return [SignalEvent(client, device, call, received, message, signal)] if isinstance(signal, kind) else []
+    if issubclass(kind, Message):
+        return [MessageEvent(client, device, call, received, message, signal)] if isinstance(message, kind) else []
+    if issubclass(kind, Facility) and signal is not None:
         facilities = [one for one in signal.fty or () if isinstance(one, kind)]
-        return [FacilityEvent(client, device, call, received, message, one) for one in facilities]
+        return [FacilityEvent(client, device, call, received, message, signal, one) for one in facilities]
     return []
 
 
 def _run_event(event: Event) -> None:
     scopes: tuple[EventSource | None, ...] = (event.client, event.device, event.call)
     _call_back(event.client, [(one, event) for one in in_order(scopes) if isinstance(event, one.kind)])
-    if isinstance(event, CallEnded):
-        event.call._drop_callbacks()
+
+
+def _run_call_event(kind: type[Event], client: Client, call: Call, fields: dict[str, Any]) -> None:
+    subscriptions = [one for one in in_order((client, call.device, call)) if issubclass(kind, one.kind)]
+    if subscriptions:
+        event = kind(client=client, device=call.device, call=call, **fields)
+        _call_back(client, [(one, event) for one in subscriptions])
+    if kind is CallEnded:
+        call._drop_callbacks()
 
 
 def _call_back(client: Client, calls: list[tuple[Subscription, Any]]) -> None:
     """Run callbacks, each isolated from the others."""
     interrupt: KeyboardInterrupt | None = None
+    callbacks, thread = client._callbacks, threading.get_ident()
     for subscription, event in calls:
-        if client._callbacks.closed:
+        if callbacks.closed:
             return
         if not subscription.active:
             continue
-        client._callbacks.run = Run(subscription, threading.get_ident(), time.monotonic())
+        callbacks.run = (subscription, thread, time.monotonic())
         try:
             subscription.callback(event)
         except BaseException as error:  # sys.exit() in a callback must not end the callbacks of everybody else
@@ -215,7 +240,7 @@ def _call_back(client: Client, calls: list[tuple[Subscription, Any]]) -> None:
             else:
                 report_failure(client, subscription, event, error)
         finally:
-            client._callbacks.run = None
+            callbacks.run = None
     if interrupt is not None:
         raise interrupt
 

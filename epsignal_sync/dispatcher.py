@@ -39,16 +39,15 @@ Job = Callable[[], None]
 
 
 class MessageJob:
-    """A job for one received message, of which only so many may wait. ``size``: bytes of its text."""
+    """Base of a job for one received message, of which only so many may wait. ``size``: bytes of its text."""
 
-    __slots__ = ("run", "size")
+    __slots__ = ("size",)
 
-    def __init__(self, run: Job, size: int) -> None:
-        self.run = run
-        self.size = size
+    size: int
 
     def __call__(self) -> None:
-        self.run()
+        """Run it."""
+        raise NotImplementedError
 
 
 RunPending = Callable[[], int]
@@ -105,7 +104,8 @@ class CallbackThread:
         self.run: Run | None = None
         """The callback that runs now; set by who runs it."""
         self._closing = False
-        self._closed = False
+        self.closed = False
+        """Whether close() is through: no callback starts any more."""
         self._handed_back = threading.Event()
         self._dispatcher_failed = False
         self._watchdog = Watchdog(lambda: self.run, lambda: self.idle)
@@ -140,7 +140,7 @@ class CallbackThread:
     def put_note(self, level: int, text: str, layer: str = "session") -> None:
         """Have a note of a layer written to the log. Does not block; any thread."""
         with self._jobs_lock:
-            if not self._closed:
+            if not self.closed:
                 self._notes.append((layer, level, text))
                 self._jobs_lock.notify_all()
 
@@ -148,11 +148,6 @@ class CallbackThread:
     def runs_here(self) -> bool:
         """Whether the calling thread is running callbacks at this moment: inside a callback, that is."""
         return self._running and self._runner == threading.get_ident()
-
-    @property
-    def closed(self) -> bool:
-        """Whether close() is through: no callback starts any more."""
-        return self._closed
 
     def wait_idle(self, deadline: Deadline) -> None:
         """Block until what waits now has run, or the time is over; at once inside a callback, and after close(). Any thread."""
@@ -176,14 +171,14 @@ class CallbackThread:
         with self._jobs_lock:
             self._closing = True
             # A dispatcher's loop may be the very one that waits here.
-            self._closed = self._closed or self._dispatcher is not None or self._thread is threading.current_thread()
+            self.closed = self.closed or self._dispatcher is not None or self._thread is threading.current_thread()
             self._jobs_lock.notify_all()
         self._handed_back.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(deadline.remaining())
         self._handed_back.set()
         with self._jobs_lock:
-            self._closed = True
+            self.closed = True
             self._jobs.clear()
         self._watchdog.close(deadline.remaining(WATCHDOG_TIME))
 
@@ -195,7 +190,7 @@ class CallbackThread:
                 while not self._jobs and not self._notes and not self._closing:
                     self._jobs_lock.wait()
             self._write_notes()
-            if not self._jobs or self._closed:
+            if not self._jobs or self.closed:
                 if self._closing:
                     return
                 continue
@@ -221,7 +216,10 @@ class CallbackThread:
                 if isinstance(job, MessageJob):
                     self._taken_messages += 1
                     self._taken_bytes += job.size
-                self._run_job(job)
+                try:
+                    job()
+                except BaseException as error:  # a job isolates its callbacks itself; whatever comes through must not end them all
+                    self._note_failure(error)
                 if self._notes and self._dispatcher is None:
                     self._write_notes()
         finally:
@@ -229,14 +227,11 @@ class CallbackThread:
         return count
 
     @staticmethod
-    def _run_job(job: Job) -> None:
-        try:
-            job()
-        except BaseException as error:  # a job isolates its callbacks itself; whatever comes through must not end them all
-            if notes.is_interrupt(error):
-                raise
-            text = f"something around a callback failed ({type(error).__name__}); the next callback runs: please report it"
-            notes.write(notes.CALLBACKS, logging.ERROR, text, without_text(error))
+    def _note_failure(error: BaseException) -> None:
+        if notes.is_interrupt(error):
+            raise error
+        text = f"something around a callback failed ({type(error).__name__}); the next callback runs: please report it"
+        notes.write(notes.CALLBACKS, logging.ERROR, text, without_text(error))
 
     def _write_notes(self) -> None:
         while self._notes:

@@ -37,7 +37,7 @@ def _name(callback: Callable[..., Any] | None) -> str:
 class ReceivedEvent:
     """Base of the events that carry a received message. Its attributes may be read in any thread."""
 
-    __slots__ = ("_facility", "_received", "call", "client", "device", "message")
+    __slots__ = ("_received", "call", "client", "device", "facility", "message", "signal")
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class ReceivedEvent:
         call: Call | None,
         received: Received,
         message: Message,
+        signal: Signal | None,
         facility: Facility | None = None,
     ) -> None:
         self.client = client
@@ -56,18 +57,11 @@ class ReceivedEvent:
         """The call it belongs to, or None."""
         self.message: Message = message
         """The whole message."""
-        self._received = received
-        self._facility = facility
-
-    @property
-    def signal(self) -> Signal | None:
+        self.signal: Signal | None = signal
         """The signaling message, or None if it is none."""
-        return self.message.sig if isinstance(self.message, Signaling) else None
-
-    @property
-    def facility(self) -> Facility | None:
+        self.facility: Facility | None = facility
         """The facility that was asked for, or None."""
-        return self._facility
+        self._received = received
 
     @property
     def to_device(self) -> bool:
@@ -114,9 +108,7 @@ class SignalEvent(ReceivedEvent, Generic[S_co]):
 
     if TYPE_CHECKING:
 
-        @property
-        def signal(self) -> S_co:
-            """The signaling message."""
+        signal: S_co
 
 
 class FacilityEvent(ReceivedEvent, Generic[F_co]):
@@ -126,9 +118,7 @@ class FacilityEvent(ReceivedEvent, Generic[F_co]):
 
     if TYPE_CHECKING:
 
-        @property
-        def facility(self) -> F_co:
-            """The facility that was asked for."""
+        facility: F_co
 
 
 class MessageEvent(ReceivedEvent, Generic[M_co]):

@@ -19,7 +19,7 @@ from .events import ConnectionLost, Reconnected, Reconnecting, Unrouted
 from .gaps import Gaps
 from .messages import AttachResult
 from .messages.record import received as record_of
-from .messages.record import remember_text, shown
+from .messages.record import shown
 from .notes import CALLBACKS
 from .protocol.calls import NOTHING, Change
 from .protocol.codec import decode
@@ -64,7 +64,7 @@ class Intake:
         self._connection = connection
         self._postbox = postbox
         self.timers = Timers()
-        self._changes = CallChanges(client, postbox)
+        self._changes = CallChanges(postbox)
         self._gaps = Gaps(client, postbox, self._changes, self.timers)
         self._by_src: dict[str, Device] = {}
         self.up = Reply()
@@ -102,7 +102,10 @@ class Intake:
         """Take what the relay hands over; returns when to be called again. ``now``: the monotonic clock."""
         for item in batch:
             try:
-                self._take(item, now)
+                if isinstance(item, Received):
+                    self._take_message(item, now)
+                else:
+                    self._take(item, now)
             except Exception as error:  # a fault here must not take the rest of the batch with it
                 self._note_fault("a received message could not be handled", error)
         try:
@@ -118,10 +121,8 @@ class Intake:
     def _note_fault(self, what: str, error: Exception) -> None:
         self._postbox.put_note(logging.ERROR, f"{what} ({type(error).__name__}): please report it")
 
-    def _take(self, item: Delivery, now: float) -> None:
-        if isinstance(item, Received):
-            self._take_message(item, now)
-        elif isinstance(item, Sent):
+    def _take(self, item: Sent | Late | Note | LinkUp | LinkDown, now: float) -> None:
+        if isinstance(item, Sent):
             self._take_sent(item, now)
         elif isinstance(item, Late):
             self._take_late(item)
@@ -197,8 +198,7 @@ class Intake:
         if self.unrouted == 1:
             self._postbox.put_note(logging.WARNING, f"the PBX sent a {item.data['mt'][:40]!r} for no device that is known here")
         if self._postbox.wanted():
-            message = decode(item.data, self._client._apis)
-            remember_text(message, item.text, item.data)
+            message = decode(item.data, self._client._apis, item.text)
             self._postbox.put_event(Unrouted(client=self._client, message=message))
 
     # ------------------------------------------------------------ attaching

@@ -25,7 +25,6 @@ from .device import Device
 from .errors import UsageError
 from .events import InterceptorLate, ReceivedEvent
 from .messages import Cause, Facility, Rel, Setup, Signal, Signaling, UnknownFacility, UnknownSignal
-from .messages.record import remember_text
 from .notes import CALLBACKS
 from .protocol.asking import Names, Rule
 from .protocol.codec import FACILITIES, SIGNALS, decode
@@ -208,8 +207,7 @@ class Interceptors:
     def _ask_chain(self, question: _Question) -> Answer:
         """Call the interceptors that want the message, each with what the one before left; returns what is to be done."""
         received: Received = question.held.item
-        message = decode(received.data, self._client._apis)
-        remember_text(message, received.text, received.data)
+        message = decode(received.data, self._client._apis, received.text)
         assert isinstance(message, Signaling)
         original = signal = message.sig
         for one in question.interceptors:

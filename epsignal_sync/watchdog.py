@@ -8,8 +8,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from attrs import frozen
-
 from . import notes
 
 LONG_CALLBACK = 5.0
@@ -18,16 +16,11 @@ DEEPEST = 30
 """Frames of its stack that are shown, the innermost ones."""
 
 
-@frozen(eq=False)
-class Run:
-    """One run of a callback."""
+Run = tuple[object, int, float]
+"""One run of a callback: what the log calls by its repr, the ident of the thread, and its beginning by the monotonic clock.
 
-    subscription: object
-    """What the log calls it by its repr."""
-    thread: int
-    """The ident of the thread that it runs on."""
-    began_at: float
-    """By the monotonic clock."""
+A plain tuple, since every callback makes one; each is another object.
+"""
 
 
 class Watchdog:
@@ -77,7 +70,7 @@ class Watchdog:
                 if self._closing:
                     return
             run = self._look()
-            if run is not None and run is not told and time.monotonic() - run.began_at >= LONG_CALLBACK:
+            if run is not None and run is not told and time.monotonic() - run[2] >= LONG_CALLBACK:
                 told = run
                 self._tell(run)
 
@@ -85,14 +78,15 @@ class Watchdog:
         run = self._look()
         if run is None or run is told:
             return LONG_CALLBACK
-        return max(0.0, run.began_at + LONG_CALLBACK - time.monotonic())
+        return max(0.0, run[2] + LONG_CALLBACK - time.monotonic())
 
     def _tell(self, run: Run) -> None:
-        stack = stack_of(run.thread)
+        subscription, thread, began_at = run
+        stack = stack_of(thread)
         if self._look() is not run:
             return  # it ended meanwhile: the stack may be another one's
-        seconds = time.monotonic() - run.began_at
-        text = f"{run.subscription!r} has run for {seconds:.0f} s, and no other callback runs until it returns; its stack says where it is"
+        seconds = time.monotonic() - began_at
+        text = f"{subscription!r} has run for {seconds:.0f} s, and no other callback runs until it returns; its stack says where it is"
         notes.write(notes.CALLBACKS, logging.WARNING, text, stack=stack)
 
 

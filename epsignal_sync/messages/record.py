@@ -191,7 +191,7 @@ class Record(_Received):
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._received is not None:
-            return _received_again, (type(self), self._received, self._root)
+            return received, (type(self), self._received, self._root)
         origin = self._origin
         values = {one.name: getattr(self, one.name) for one in wire_fields(type(self))}
         if origin is not None:  # only what was changed: the rest must stay the origin's own objects
@@ -217,16 +217,20 @@ class Record(_Received):
 R = TypeVar("R", bound=Record)
 
 
-def received(cls: type[R], data: JSONObject) -> R:
-    """Return a record over a received JSON object; nothing is decoded yet, and nothing is judged."""
-    record = cls.__new__(cls)
-    object.__setattr__(record, "_received", data)
+_new = object.__new__
+_put = object.__setattr__
+
+
+def received(cls: type[R], data: JSONObject, root: tuple[bytes, JSONObject] | None = None) -> R:
+    """Return a record over a received JSON object; nothing is decoded yet, and nothing is judged.
+
+    ``root``: the text it came in, and all that was read from that; with it the record can be sent on without a loss.
+    """
+    record = _new(cls)
+    _put(record, "_received", data)
+    if root is not None:
+        _put(record, "_root", root)
     return record
-
-
-def remember_text(record: Record, text: bytes, data: JSONObject) -> None:
-    """Have a received record remember the text it came in, so that it can be sent on without a loss."""
-    object.__setattr__(record, "_root", (text, data))
 
 
 def masked(value: Any) -> Any:
@@ -261,13 +265,6 @@ def source(record: Record) -> JSONObject:
 
 def _rebuild(cls: type[R], values: dict[str, Any], origin: Record | None) -> R:
     return cls(**values) if origin is None else attrs.evolve(typing.cast(R, origin), **values)
-
-
-def _received_again(cls: type[R], data: JSONObject, root: tuple[bytes, JSONObject] | None) -> R:
-    record = received(cls, data)
-    if root is not None:
-        remember_text(record, *root)
-    return record
 
 
 _wire_fields: dict[type[Record], tuple[WireField, ...]] = {}

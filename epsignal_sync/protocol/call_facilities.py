@@ -13,22 +13,23 @@ FacilityRule = Callable[[CallRecord, JSONObject], None]
 
 def take_facilities(record: CallRecord, to_device: bool, facilities: Any) -> None:
     """Apply the rules of all the facilities of one signal, in order. Takes any JSON value."""
+    rules = _BY_TYPE[to_device]
     for one in facilities if isinstance(facilities, list) else ():
         kind = one.get("type") if isinstance(one, dict) else None
-        rule = FACILITY_RULES.get((kind, to_device)) if isinstance(kind, str) else None
+        rule = rules.get(kind) if isinstance(kind, str) else None
         if rule is not None:
             rule(record, one)
 
 
 def _name_remote(record: CallRecord, facility: JSONObject) -> None:
     name, remote = text_in(facility, "name"), record.remote
-    if name is not None:
+    if name is not None and name != remote.name:
         record.remote = Party(remote.num, remote.sip, name)
 
 
 def _name_local(record: CallRecord, facility: JSONObject) -> None:
     name, local = text_in(facility, "name"), record.local
-    if name is not None:
+    if name is not None and name != local.name:
         record.local = Party(local.num, local.sip, name)
 
 
@@ -122,3 +123,5 @@ FACILITY_RULES: dict[tuple[str, bool], FacilityRule] = {
     ("cp_park", TO_DEVICE): _park,
     ("cp_park", FROM_DEVICE): _park,
 }
+
+_BY_TYPE = {way: {kind: rule for (kind, to_device), rule in FACILITY_RULES.items() if to_device is way} for way in (True, False)}

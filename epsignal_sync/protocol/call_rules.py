@@ -112,6 +112,10 @@ RULES: dict[tuple[str | tuple[str, str], bool], Rule] = {
 }
 OTHERS = Rule()
 
+_BY_TYPE: dict[bool, dict[str, Rule]] = {
+    way: {kind: rule for (kind, to_device), rule in RULES.items() if to_device is way and isinstance(kind, str)} for way in (True, False)
+}
+
 
 def apply(record: CallRecord, rule: Rule, to_device: bool, sig: JSONObject, now: float, who: str) -> tuple[Move, ...]:
     """Do to a call what a message does, but for its end; returns how its state moved."""
@@ -149,10 +153,11 @@ def _advance(record: CallRecord, state: CallState, now: float) -> None:
 
 
 def rule_for(to_device: bool, sig: JSONObject) -> tuple[str, Rule]:
-    """Return the type of a message, "" where it has none, and the row of the table that it stands in."""
+    """Return the type of a message, cut to ``LONGEST_NAME``, "" where it has none, and the row of the table that it stands in."""
     kind = sig.get("type")
     if not isinstance(kind, str):
         return "", RULES["", to_device]
     if kind == "progress" and sig.get("cau") is not None:
         return kind, RULES[FAILED_PROGRESS, to_device]
-    return kind, RULES.get((kind, to_device), OTHERS)
+    rule = _BY_TYPE[to_device].get(kind)
+    return (kind[:LONGEST_NAME], OTHERS) if rule is None else (kind, rule)

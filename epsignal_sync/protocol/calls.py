@@ -89,7 +89,12 @@ class CallTable:
         if record is not None and rule.usual and not (record.own or record.stale or record.released or self._prepared):
             # Most messages, the short way: what _continue() and _move() would come to.
             record.remember(now, to_device, kind, text, verdict)
-            return Change(record, False, apply(record, rule, to_device, sig, now, "pbx" if to_device else "device"))
+            moves = apply(record, rule, to_device, sig, now, "pbx" if to_device else "device")
+            if moves:
+                return Change(record, False, moves)
+            if record.unchanged is None:
+                record.unchanged = Change(record)
+            return record.unchanged  # type: ignore[no-any-return]  # the record keeps it without knowing what it is
         message = _Message(kind, rule, to_device, sig, now, monotonic, text, verdict)
         prepared = self._take_prepared(call_id, kind, sig) if self._prepared else None
         if kind == "setup" and not self._is_own(call_id):

@@ -21,6 +21,8 @@ from .jsontext import UNCERTAIN_NUMBER, loads_exact
 R = TypeVar("R", bound=Record)
 Hook = Callable[[Any, Any], Any]
 
+_put = object.__setattr__
+
 
 class Mismatch(ValueError):
     """A received value does not fit the declared type of its field."""
@@ -65,9 +67,12 @@ def message_class(data: JSONObject, apis: Collection[str] = ("EpSignal",)) -> ty
     return EPSIGNAL_MESSAGES.get(kind, messages.UnknownMessage) if own_api in apis else messages.UnknownMessage
 
 
-def decode(data: JSONObject, apis: Collection[str] = ("EpSignal",)) -> messages.Message:
-    """Return the message object of a JSON object. Never raises; attributes are decoded when they are read."""
-    return received(message_class(data, apis), data)
+def decode(data: JSONObject, apis: Collection[str] = ("EpSignal",), text: bytes | None = None) -> messages.Message:
+    """Return the message object of a JSON object. Never raises; attributes are decoded when they are read.
+
+    With the ``text`` that it was read from the message, and each part of it, can be sent on without a loss.
+    """
+    return received(message_class(data, apis), data, None if text is None else (text, data))
 
 
 # ---------------------------------------------------------------- received values -> attributes
@@ -205,25 +210,34 @@ def _table(cls: type[Record]) -> dict[str, tuple[str, Hook, Any]]:
 
 def _decode_attribute(record: Record, name: str) -> Any:
     """Fill one attribute of a received record, and return it. Safe in two threads at once: both write the same."""
-    entry = _table(type(record)).get(name)
+    cls = type(record)
+    entry = (_tables.get(cls) or _table(cls)).get(name)
     if entry is None:
-        raise AttributeError(f"{type(record).__name__} has no attribute {name!r}")
+        raise AttributeError(f"{cls.__name__} has no attribute {name!r}")
     wire, hook, declared = entry
-    put = object.__setattr__
-    assert record._received is not None  # else every attribute was filled when it was built
-    value = record._received.get(wire)
+    data = record._received
+    assert data is not None  # else every attribute was filled when it was built
+    value = data.get(wire)
     if value is not None:
         try:
             value = hook(value, declared)
         except Mismatch:
             value = None
-        root = record._root
-        if root is not None:  # each part can be sent on in another message, without a loss
-            for inner in value if isinstance(value, tuple) else (value,):
-                if isinstance(inner, Record):
-                    put(inner, "_root", root)
-    put(record, name, value)
+        if isinstance(value, Record):
+            _hand_down(record, (value,))
+        elif type(value) is tuple:
+            _hand_down(record, value)
+    _put(record, name, value)
     return value
+
+
+def _hand_down(record: Record, parts: tuple[Any, ...]) -> None:
+    """Have the parts of a record know the text, too: each can be sent on in another message, without a loss."""
+    root = record._root
+    if root is not None:
+        for part in parts:
+            if isinstance(part, Record):
+                _put(part, "_root", root)
 
 
 def _find_problems(record: Record) -> tuple[Problem, ...]:

@@ -60,7 +60,8 @@ class Lanes:
 
     def __init__(self) -> None:
         self.to_ask: list[Held] = []
-        self._lanes: dict[Lane, deque[Held]] = {}
+        self.lanes: dict[Lane, deque[Held]] = {}
+        """What waits, by lane; a lane in which nothing waits is not there. To be looked at only."""
         self._runs: dict[str, Held] = {}
         """What is being asked about, by device; an overrun one is settled already."""
         self._waiting: dict[Lane, None] = {}
@@ -68,22 +69,19 @@ class Lanes:
         self._due: list[tuple[float, int, Held]] = []
         self._serials = itertools.count()
 
-    def __bool__(self) -> bool:
-        return bool(self._lanes)
-
     def occupied(self, lane: Lane) -> bool:
         """Whether something waits in a lane, so that nothing may pass it."""
-        return lane in self._lanes
+        return lane in self.lanes
 
     def put(self, held: Held, now: float) -> list[Held]:
         """Add a message; returns what may go on."""
         if held.due is not None:
             heapq.heappush(self._due, (held.due, next(self._serials), held))
-        lane = self._lanes.get(held.lane)
+        lane = self.lanes.get(held.lane)
         if lane is not None:
             lane.append(held)
             return []
-        self._lanes[held.lane] = deque([held])
+        self.lanes[held.lane] = deque([held])
         return self._advance([held.lane], now)
 
     def end_run(self, held: Held, answer: Any, now: float) -> list[Held]:
@@ -115,12 +113,12 @@ class Lanes:
 
     def waiting(self, lane: Lane) -> list[Any]:
         """Return the messages in a lane, in order."""
-        return [held.item for held in self._lanes.get(lane, ())]
+        return [held.item for held in self.lanes.get(lane, ())]
 
     def let_go(self, device: str | None = None, to_device: bool | None = None) -> list[Held]:
         """Return what waits of one device or direction, as it came. A run that goes on counts as one that overruns."""
-        names = [name for name in self._lanes if device in (None, name[0]) and to_device in (None, name[1])]
-        waiting = [held for name in names for held in self._lanes.pop(name)]
+        names = [name for name in self.lanes if device in (None, name[0]) and to_device in (None, name[1])]
+        waiting = [held for name in names for held in self.lanes.pop(name)]
         for held in waiting:
             held.settled = True
         for held in [held for held in self.to_ask if held.settled]:  # nobody has been asked yet, so no run will end
@@ -149,7 +147,7 @@ class Lanes:
         return released
 
     def _advance_lane(self, name: Lane, now: float, released: list[Held], its_turn: bool = False) -> None:
-        lane = self._lanes.get(name)
+        lane = self.lanes.get(name)
         if lane is None:
             return
         while lane and self._may_go(lane[0], now, its_turn):
@@ -157,7 +155,7 @@ class Lanes:
             held.settled = True
             released.append(held)
         if not lane:
-            del self._lanes[name]
+            del self.lanes[name]
 
     def _may_go(self, held: Held, now: float, its_turn: bool) -> bool:
         """Whether the head of a lane may go on now; starts its run where that is what comes next."""

@@ -33,11 +33,9 @@ class OneSidedCalls:
     """The one-sided calls of one connection, by the src of the device and the call's id. Times of a monotonic clock."""
 
     def __init__(self) -> None:
-        self._calls: dict[tuple[str, int], _OneSided] = {}
+        self.calls: dict[tuple[str, int], _OneSided] = {}
+        """To be looked at only: whether there are any."""
         self._ends: deque[tuple[float, tuple[str, int]]] = deque()
-
-    def __bool__(self) -> bool:
-        return bool(self._calls)
 
     def drop_setup(self, src: str, call: int, to_device: bool, number: int) -> None:
         """A setup was dropped: what comes from its sender is consumed. ``number``: how many messages came until now."""
@@ -47,9 +45,9 @@ class OneSidedCalls:
 
     def hear(self, src: str, call: int, to_device: bool) -> None:
         """The application has sent the setup that it dropped to the side that never got it: both sides know the call now."""
-        entry = self._calls.get((src, call))
+        entry = self.calls.get((src, call))
         if entry is not None and entry.unheard is to_device:
-            del self._calls[src, call]
+            del self.calls[src, call]
 
     def release(self, src: str, call: int, to_device: bool, number: int, now: float) -> None:
         """One side was told that the call is over: by the application with a rel, or by itself with a rel that was dropped.
@@ -63,18 +61,18 @@ class OneSidedCalls:
 
     def is_unheard(self, src: str, call: int, to_device: bool, number: int) -> bool:
         """Whether a side (True: the device) never got the setup of the call. ``number``: as for :meth:`takes`."""
-        entry = self._calls.get((src, call))
+        entry = self.calls.get((src, call))
         return entry is not None and number < entry.before and entry.unheard is to_device
 
     def is_released(self, src: str, call: int, to_device: bool, number: int) -> bool:
         """Whether a side (True: the device) knows that the call is over. ``number``: as for :meth:`takes`."""
-        entry = self._calls.get((src, call))
+        entry = self.calls.get((src, call))
         return entry is not None and number < entry.before and entry.until.get(not to_device) is not None
 
     def takes(self, src: str, call: int, to_device: bool, kind: object, number: int, now: float) -> bool:
         """Whether a message is consumed. ``number``: how many messages had come when it came, itself included."""
         self._forget_old(now)
-        entry = self._calls.get((src, call))
+        entry = self.calls.get((src, call))
         if entry is None or number >= entry.before:
             return False
         if kind == "setup" and number > entry.since:
@@ -89,23 +87,23 @@ class OneSidedCalls:
         return True
 
     def _end(self, src: str, call: int, to_device: bool, now: float) -> None:
-        self._calls[src, call].until[to_device] = now + MEMORY
+        self.calls[src, call].until[to_device] = now + MEMORY
         self._ends.append((now + MEMORY, (src, call)))
 
     def _forget_old(self, now: float) -> None:
         while self._ends and _is_over(self._ends[0][0], now):
             key = self._ends.popleft()[1]
-            entry = self._calls.get(key)
+            entry = self.calls.get(key)
             if entry is not None and all(_is_over(until, now) for until in entry.until.values()):
-                del self._calls[key]
+                del self.calls[key]
 
     def _entry(self, src: str, call: int, number: int) -> _OneSided:
-        entry = self._calls.get((src, call))
+        entry = self.calls.get((src, call))
         if entry is None or number >= entry.before:
-            self._calls.pop((src, call), None)
-            if len(self._calls) >= MOST_CALLS:
-                del self._calls[next(iter(self._calls))]
-            entry = self._calls[src, call] = _OneSided(number)
+            self.calls.pop((src, call), None)
+            if len(self.calls) >= MOST_CALLS:
+                del self.calls[next(iter(self.calls))]
+            entry = self.calls[src, call] = _OneSided(number)
         return entry
 
 

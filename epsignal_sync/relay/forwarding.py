@@ -209,7 +209,8 @@ class Forwarding:
                 if not isinstance(data.get("src"), str):
                     # Nobody knows whose it is: it may belong behind what is held in its direction.
                     self._interception.let_go(now, batch, to_device=data.get("to") is True)
-                self.send(OPCODE_TEXT, payload)
+                self.outbox.append(encode_frame(OPCODE_TEXT, payload, next(self._masking_keys)))
+                counters.sent += 1
                 item.verdict = "forwarded"
                 self._relayed += 1
                 try:

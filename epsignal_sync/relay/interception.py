@@ -41,11 +41,12 @@ class Interception:
         self._counters = counters
         self._lanes = lanes
         self._one_sided = OneSidedCalls()
+        self._waiting, self._broken_off = lanes.lanes, self._one_sided.calls
 
     @property
     def idle(self) -> bool:
         """Whether nothing is held and no call is one-sided, so that a message that no rule wants can go at once."""
-        return not self._lanes and not self._one_sided
+        return not (self._waiting or self._broken_off)
 
     def take(self, item: Received, attachment: Attachment, rules: tuple[Rule, ...], now: float, batch: list[Delivery]) -> None:
         """Decide a message at once, or hold it for the application's answer."""
@@ -165,7 +166,7 @@ class Interception:
 
     def _consumes(self, item: Received, lane: Lane, now: float) -> bool:
         call, sig = item.data.get("call"), item.data.get("sig")
-        if not self._one_sided or type(call) is not int:
+        if not self._broken_off or type(call) is not int:
             return False
         kind = sig.get("type") if isinstance(sig, dict) else None
         return self._one_sided.takes(lane[0], call, lane[1], kind, item.number, now)

@@ -47,8 +47,8 @@ def overrun(lanes: Lanes, device: str, now: float = 0.0) -> Held:
 
 def check_empty(lanes: Lanes) -> None:
     """Assert that nothing at all is kept."""
-    assert lanes.next_at() is None and not lanes
-    assert (lanes.to_ask, lanes._lanes, lanes._runs, lanes._waiting, lanes._due) == ([], {}, {}, {}, [])
+    assert lanes.next_at() is None and not lanes.lanes
+    assert (lanes.to_ask, lanes.lanes, lanes._runs, lanes._waiting, lanes._due) == ([], {}, {}, {}, [])
 
 
 # ------------------------------------------------------------ one lane
@@ -65,7 +65,7 @@ def test_message_that_nobody_intercepts_goes_at_once() -> None:
 def test_head_is_asked_about_once_and_held() -> None:
     lanes = Lanes()
     ask(lanes, TO_DEVICE, 1.0)
-    assert lanes and lanes.occupied(TO_DEVICE) and not lanes.occupied(FROM_DEVICE) and not lanes.occupied(("2", True))
+    assert lanes.lanes and lanes.occupied(TO_DEVICE) and not lanes.occupied(FROM_DEVICE) and not lanes.occupied(("2", True))
     assert lanes.expire(0.5) == [] and not asked(lanes)
 
 
@@ -359,7 +359,7 @@ def test_flush_lets_everything_go_as_it_came() -> None:
     assert all(held.settled and held.answer is None and not held.late for held in flushed)
     assert other.bypassed and not runs[0].bypassed
     assert lanes._due == [], "not even until the next deadline"
-    assert not lanes
+    assert not lanes.lanes
     assert [lanes.end_run(held, "late", 0.5) for held in runs] == [[]] * len(runs) and runs[0].answer is None
     assert lanes.expire(9.0) == [] and lanes.flush() == []
     check_empty(lanes)
@@ -527,7 +527,7 @@ class LanesMachine(RuleBasedStateMachine):
             assert self.waiting[held.lane].pop(0) is held and held.settled and not held.late
             assert id(held) not in self.gone
             self.gone.add(id(held))
-        assert not any(self.waiting.values()) and not self.lanes
+        assert not any(self.waiting.values()) and not self.lanes.lanes
 
     # -- what it must be like
 
@@ -557,7 +557,7 @@ class LanesMachine(RuleBasedStateMachine):
             assert self.waiting[held.lane][0] is held and held.due is not None and held.due > self.now
             self.runs[device] = held
         self.check_reasons_to_wait()
-        assert bool(self.lanes) is any(self.waiting.values())
+        assert bool(self.lanes.lanes) is any(self.waiting.values())
         assert (self.lanes.next_at() is not None) or not any(self.waiting.values())
 
     def overrun(self) -> set[str]:

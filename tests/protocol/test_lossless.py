@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from epsignal_sync import messages
-from epsignal_sync.messages.record import JSONObject, Record, received, remember_text, wire_fields
+from epsignal_sync.messages.record import JSONObject, Record, received, wire_fields
 from epsignal_sync.protocol import jsontext
 from epsignal_sync.protocol.codec import FACILITIES, SIGNALS, encode
 from epsignal_sync.protocol.jsontext import dumps, loads, loads_exact
@@ -46,9 +46,7 @@ def reader(request: pytest.FixtureRequest) -> Iterator[str]:
 def receive(cls: type[Record], text: bytes) -> Record:
     """Return a record as the library makes it from a received text."""
     data = loads(text)
-    record = received(cls, data)
-    remember_text(record, text, data)
-    return record
+    return received(cls, data, (text, data))
 
 
 def places(record: Record, place: Place = ()) -> Iterator[tuple[Place, Record]]:

@@ -43,7 +43,7 @@ class Calls:
 
 
 def check_empty(calls: Calls) -> None:
-    assert not calls.one_sided and not calls.one_sided._calls and not calls.one_sided._ends
+    assert not calls.one_sided.calls and not calls.one_sided._ends
 
 
 def test_nothing_is_consumed_before_anything_is_one_sided() -> None:
@@ -62,7 +62,7 @@ def test_dropped_setup_has_everything_of_its_sender_consumed(to: bool) -> None:
     calls.drop_setup(to)
     for kind in KINDS:
         assert calls.takes(to, kind)
-    assert calls.one_sided
+    assert calls.one_sided.calls
 
 
 @DIRECTIONS
@@ -281,7 +281,7 @@ def test_nothing_is_left_of_many_calls() -> None:
         calls.now += 0.01
         if call % 3:
             assert calls.takes(call % 2 == 0, "rel", call % 700)
-    assert len(calls.one_sided._calls) == 700 and len(calls.one_sided._ends) < 2 * 3000 * 2
+    assert len(calls.one_sided.calls) == 700 and len(calls.one_sided._ends) < 2 * 3000 * 2
     calls.now += MEMORY + 1
     assert not calls.takes(True, call=1_000_000)
     check_empty(calls)
@@ -353,4 +353,4 @@ def test_setup_that_the_application_sends_on_later() -> None:
     calls.hear("a", 4, True)
     assert calls.takes("a", 3, True, "info", 2, 0)
     calls.hear("a", 3, True)
-    assert not calls.takes("a", 3, True, "info", 3, 0) and not calls
+    assert not calls.takes("a", 3, True, "info", 3, 0) and not calls.calls

@@ -876,7 +876,7 @@ class PathMachine(RuleBasedStateMachine):
         for held in self.runs:
             self.path.answer(held)
         assert len([one for one in self.path.told if isinstance(one, Received)]) == len(self.items)
-        assert not self.path.interception._lanes
+        assert not self.path.interception._waiting
 
 
 TestPath = PathMachine.TestCase
