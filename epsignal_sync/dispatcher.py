@@ -93,7 +93,11 @@ class CallbackThread:
         self._dispatcher = dispatcher
         self._jobs: deque[Job] = deque()
         self._notes: deque[tuple[str, int, str]] = deque(maxlen=LONGEST_LOG)
-        self._jobs_lock = threading.Condition()
+        # Re-entrant: a finalizer may put something in the middle of put().
+        self._jobs_lock = threading.RLock()
+        # By this the thread is woken: a Condition, which is written in Python, would take longer than most callbacks.
+        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._asleep = False
         # Each is written in one place, so that they need no lock: what was put, and what was taken.
         self._put_messages = self._put_bytes = 0
         self._taken_messages = self._taken_bytes = 0
@@ -134,7 +138,7 @@ class CallbackThread:
                 self._put_messages += messages
                 self._put_bytes += size
                 self.peak = max(self.peak, self._put_messages - self._taken_messages)
-                self._jobs_lock.notify_all()
+        self._wake()
         self._watchdog.wake()
 
     def put_note(self, level: int, text: str, layer: str = "session") -> None:
@@ -142,7 +146,7 @@ class CallbackThread:
         with self._jobs_lock:
             if not self.closed:
                 self._notes.append((layer, level, text))
-                self._jobs_lock.notify_all()
+        self._wake()
 
     @property
     def runs_here(self) -> bool:
@@ -172,7 +176,7 @@ class CallbackThread:
             self._closing = True
             # A dispatcher's loop may be the very one that waits here.
             self.closed = self.closed or self._dispatcher is not None or self._thread is threading.current_thread()
-            self._jobs_lock.notify_all()
+        self._wakes.put(None)
         self._handed_back.set()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(deadline.remaining())
@@ -186,9 +190,7 @@ class CallbackThread:
 
     def _run(self) -> None:
         while True:
-            with self._jobs_lock:
-                while not self._jobs and not self._notes and not self._closing:
-                    self._jobs_lock.wait()
+            self._sleep()
             self._write_notes()
             if not self._jobs or self.closed:
                 if self._closing:
@@ -198,6 +200,18 @@ class CallbackThread:
                 self._run_jobs(Deadline(None))
             else:
                 self._hand_over(self._dispatcher)
+
+    def _sleep(self) -> None:
+        """Wait until there is something to do. It may end too early, never too late."""
+        self._asleep = True  # before looking: whoever has something to do sees this, or is seen
+        if not self._jobs and not self._notes and not self._closing:
+            self._wakes.get()
+        self._asleep = False
+
+    def _wake(self) -> None:
+        if self._asleep:
+            self._asleep = False
+            self._wakes.put(None)
 
     def _run_jobs(self, deadline: Deadline) -> int:
         with self._jobs_lock:
@@ -248,9 +262,11 @@ class CallbackThread:
                 notes.write(notes.CALLBACKS, logging.ERROR, text, error)
             self._dispatcher_failed = True
             pause = Deadline(RETRY_INTERVAL)
-            with self._jobs_lock:
-                while not self._closing and not pause.expired:
-                    self._jobs_lock.wait(pause.remaining())
+            while not self._closing and not pause.expired:
+                try:
+                    self._wakes.get(timeout=pause.remaining())
+                except queue.Empty:
+                    break
             return
         self._dispatcher_failed = False
         while not self._closing and not self._handed_back.wait(WAKE_INTERVAL):
