@@ -84,6 +84,10 @@ class Intake:
         """Take on a device. Any thread."""
         self._by_src[device._attachment.src] = device
 
+    def remove(self, device: Device) -> None:
+        """Take back a device that could not be asked for. Any thread."""
+        self._by_src.pop(device._attachment.src, None)
+
     @property
     def devices(self) -> list[Device]:
         """The devices of this connection. Any thread."""
@@ -302,7 +306,13 @@ class Intake:
         if final:
             replies.end(lambda: again(error))
             return
-        replies.fail(lambda: ConnectionLostError(f"the connection was lost while this was waited for; it is being made again ({error})"))
+
+        def lost() -> ConnectionLostError:
+            return ConnectionLostError(f"the connection was lost while this was waited for; it is being made again ({error})")
+
+        replies.fail(lost)
         for device in self.devices:
             if device._result is None:
-                device._answer = Reply()  # the Attach is sent again, and attach() may be called again to wait for it
+                # The Attach is sent again, and attach() may be called again to wait for it. Who asked before may not wait yet.
+                answer, device._answer = device._answer, Reply()
+                answer.fail(lost)
