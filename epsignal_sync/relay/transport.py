@@ -84,3 +84,11 @@ class Transport:
         except ssl.SSLWantReadError:
             self.send_wants_read = True
         return sent
+
+    def close(self) -> None:
+        """End the connection, also where a forked child has a copy of the socket: it would keep the app in the phones' path. Does not block."""
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the peer has ended it already
+        self.sock.close()
