@@ -56,30 +56,41 @@ class Postbox:
             or not self._callbacks.idle
         )
 
-    def put_message(self, received: Received, device: Device | None, call: Call | None) -> None:
-        """Queue a received message; beyond the limits it is dropped for the callbacks, and EventsLost stands in its place."""
+    def put_message(self, received: Received, device: Device | None, call: Call | None, *, unrouted: bool = False) -> None:
+        """Queue a received message; beyond the limits it is dropped for the callbacks, and EventsLost stands in its place.
+
+        ``unrouted``: it belongs to no device that is known, so that Unrouted follows.
+        """
         waiting, size = self._callbacks.backlog
         waiting += self._messages + sum(held.messages for held in self._held.values())
         size += self._size + sum(held.size for held in self._held.values())
-        if waiting >= MOST_MESSAGES or size >= MOST_BYTES:
-            self._lose()
-            return
-        self._lost = None
-        length = len(received.text)
-        job = MessageJob(functools.partial(_run_message, self._client, device, call, received), length)
         held = self._held.get(device) if device is not None else None
+        if waiting >= MOST_MESSAGES or size >= MOST_BYTES:
+            self._lose(held)
+            return
+        length = len(received.text)
+        job = MessageJob(functools.partial(_run_message, self._client, device, call, received, unrouted), length)
         if held is not None:
             held.put(job, length)
             return
+        self._lost = None
         self._messages += 1
         self._size += length
         self._jobs.append(job)
 
-    def _lose(self) -> None:
+    def _lose(self, held: _Held | None) -> None:
+        """Drop a message; what tells of it stands where the message would."""
         self.lost += 1
-        if self._lost is None or not self._lost.add():
-            self._lost = _Lost(self._client)
-            self._jobs.append(self._lost)
+        before = self._lost if held is None else held.lost
+        if before is not None and before.add():
+            return
+        lost = _Lost(self._client)
+        if held is None:
+            self._lost = lost
+            self._jobs.append(lost)
+        else:
+            held.lost = lost
+            held.jobs.append(lost)
 
     def _watch_backlog(self) -> None:
         waiting, size = self._callbacks.backlog
@@ -104,6 +115,8 @@ class Postbox:
         self.put_event(event)
         if held is not None:
             self._jobs += held.jobs
+            if held.jobs:
+                self._lost = held.lost  # one from before stands in front of these
             self._messages += held.messages
             self._size += held.size
 
@@ -126,9 +139,11 @@ class _Held:
     def __init__(self) -> None:
         self.jobs: list[Job] = []
         self.messages = self.size = 0
+        self.lost: _Lost | None = None
 
     def put(self, job: MessageJob, size: int) -> None:
         """Add a message."""
+        self.lost = None
         self.jobs.append(job)
         self.messages += 1
         self.size += size
@@ -155,7 +170,7 @@ class _Lost:
         _run_event(EventsLost(client=self._client, count=self._count))
 
 
-def _run_message(client: Client, device: Device | None, call: Call | None, received: Received) -> None:
+def _run_message(client: Client, device: Device | None, call: Call | None, received: Received, unrouted: bool) -> None:
     subscriptions = in_order((client, device, call))
     if not subscriptions:
         return
@@ -167,6 +182,8 @@ def _run_message(client: Client, device: Device | None, call: Call | None, recei
         for event in events_for(subscription.kind, client, device, call, received, message, signal):
             calls.append((subscription, event))
     _call_back(client, calls)
+    if unrouted:
+        _run_event(Unrouted(client=client, message=message))
 
 
 def events_for(

@@ -15,14 +15,13 @@ from .call_changes import CallChanges
 from .delivery import Postbox
 from .device import Device
 from .errors import AttachError, ClosedError, ConnectionLostError, EpSignalError, again
-from .events import ConnectionLost, Reconnected, Reconnecting, Unrouted
+from .events import ConnectionLost, Reconnected, Reconnecting
 from .gaps import Gaps
 from .messages import AttachResult
 from .messages.record import received as record_of
-from .messages.record import remember_text, shown
+from .messages.record import shown
 from .notes import CALLBACKS
 from .protocol.calls import NOTHING, Change
-from .protocol.codec import decode
 from .protocol.envelope import is_epsignal
 from .protocol.session import Attachment
 from .relay.deliveries import Delivery, Late, LinkDown, LinkUp, Note, Received, Sent
@@ -143,12 +142,13 @@ class Intake:
         kind = item.data["mt"]
         change = NOTHING if device is None else self._change(item, kind, device, now)
         wanted = self._changes.wanted(device, change)
+        unrouted = device is None and is_epsignal(item.data, self._client._apis)
         if wanted:
             call = None if device is None or change.call is None else device._view(change.call)
-            self._postbox.put_message(item, device, call)
+            self._postbox.put_message(item, device, call, unrouted=unrouted)
+        if unrouted:
+            self._count_unrouted(kind)
         if device is None:
-            if is_epsignal(item.data, self._client._apis):
-                self._take_unrouted(item)
             return
         if change.call is not None:
             self._changes.tell(device, change, wanted)
@@ -196,14 +196,10 @@ class Intake:
         if self._postbox.wanted(event.device, None if event.call is None else event.call._record):
             self._postbox.put_event(event)
 
-    def _take_unrouted(self, item: Received) -> None:
+    def _count_unrouted(self, kind: str) -> None:
         self.unrouted += 1
         if self.unrouted == 1:
-            self._postbox.put_note(logging.WARNING, f"the PBX sent a {item.data['mt'][:40]!r} for no device that is known here")
-        if self._postbox.wanted():
-            message = decode(item.data, self._client._apis)
-            remember_text(message, item.text, item.data)
-            self._postbox.put_event(Unrouted(client=self._client, message=message))
+            self._postbox.put_note(logging.WARNING, f"the PBX sent a {kind[:40]!r} for no device that is known here")
 
     # ------------------------------------------------------------ attaching
 

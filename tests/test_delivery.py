@@ -717,6 +717,21 @@ def test_each_gap_in_the_messages_is_told(small_queue: None, peer: Peer, peer_cl
     assert [one if isinstance(one, int) else one.count for one in seen] == [*range(11), 5, 50, *range(101, 111), 5]
 
 
+def test_messages_of_no_known_device_are_bounded_too(small_queue: None, peer: Peer, peer_client: eps.Client) -> None:
+    release, seen = threading.Event(), []  # type: threading.Event, list[Any]
+    peer_client.on(eps.Unrouted, seen.append)
+    behind(peer, peer_client, release, [])
+    for number in range(1, 30):
+        message = peer.signaling(number, {"type": "info"}) | {"src": "stranger"}
+        peer.send(message)
+        assert peer.receive() == message
+    wait_until(lambda: peer_client.stats.events_lost == 19)
+    assert peer_client.stats.unrouted == 29 and len(peer_client._callbacks._jobs) < 30
+    release.set()
+    wait_until(lambda: len(seen) == 10 and peer_client._callbacks.idle)
+    assert [event.message.call for event in seen] == list(range(1, 11))
+
+
 def test_messages_that_are_too_large_for_the_callbacks(monkeypatch: pytest.MonkeyPatch, peer: Peer, peer_client: eps.Client) -> None:
     monkeypatch.setattr("epsignal_sync.delivery.MOST_BYTES", 10_000)
     release, seen = threading.Event(), []  # type: threading.Event, list[Any]

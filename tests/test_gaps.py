@@ -267,6 +267,18 @@ def test_callback_registered_in_a_gap_sees_what_waited(desk: Desk, slow_to_settl
     wait_until(lambda: heard == ["connected"])
 
 
+def test_messages_that_are_lost_while_a_gap_settles(desk: Desk, slow_to_settle: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.client.on(eps.EventsLost, lambda event: desk.told.append(f"EventsLost {event.count}"))
+    desk.ring(3)
+    desk.come_back()
+    wait_until(lambda: desk.told == ["Attached"] and desk.client._callbacks.idle)
+    monkeypatch.setattr("epsignal_sync.delivery.MOST_MESSAGES", 2)
+    for _ in range(5):
+        desk.signal(3, "info")
+    desk.sync(3, "23", state="setup")
+    desk.wait("Attached", "Gap", "Signaling", "Signaling", "EventsLost 4")
+
+
 @pytest.mark.parametrize("calls", ["kept", "lost", "renumbered"])
 def test_pbx_that_restarts(pbx: SimulatedPBX, phones: Phones, calls: str) -> None:
     with eps.connect(pbx.url, app="phones", password="pwd") as client:
