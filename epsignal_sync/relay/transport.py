@@ -86,7 +86,7 @@ class Transport:
         return sent
 
     def close(self) -> None:
-        """End the connection, also where a forked child has a copy of the socket: it would keep the app in the phones' path. Does not block."""
+        """End the connection. A forked child may hold a copy of the socket, which would keep the app in the phones' path."""
         try:
             self.sock.shutdown(socket.SHUT_RDWR)
         except OSError:
