@@ -224,6 +224,17 @@ def test_calls_wait_for_the_connection(desk: Desk, slow_to_settle: None, monkeyp
     assert call.stale and not call.ended
 
 
+def test_call_that_was_heard_of_after_a_detached(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("epsignal_sync.protocol.gap.SETTLE_TIME", 0.05)
+    [call] = desk.ring(3)
+    desk.say("Detached")
+    desk.signal(3, "info")  # it crossed the Detached, or there is another registration
+    wait_until(lambda: not call.stale and desk.told == ["Detached", "Signaling"])
+    desk.say("Attached")
+    wait_until(lambda: call.ended)
+    assert call.ended_by == "gap" and desk.ids() == ([], [3], [])
+
+
 def test_connection_that_is_lost_after_a_detached(desk: Desk) -> None:
     [call] = desk.ring(3)
     desk.say("Detached")

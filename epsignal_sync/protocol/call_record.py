@@ -81,6 +81,8 @@ class CallRecord:
     """The cause of the disc that an own call got, {} without one: the application has to answer it with a rel."""
     stale: bool = False
     """Whether the call may be over without anybody having said so: the app was not in the path."""
+    revived: bool = False
+    """Whether a message has shown since that it lives: there may be two registrations, and the one that went was another one."""
     view: Any = None
     """The application side's object for this call; not used here."""
 
