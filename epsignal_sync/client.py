@@ -308,7 +308,8 @@ class Client(EventSource):
     def _connection_ended(self, connection: Connection, error: EpSignalError) -> None:
         """A connection has ended for good. Link thread."""
         if connection is not self._connections[0] and not connection.intake.was_up:
-            return  # attach() tells of it
+            self._devices.drop(connection)  # attach() tells of it, where it still waits
+            return
         self._error = self._error or error
         self._ended.settle()
 

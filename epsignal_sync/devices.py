@@ -73,12 +73,12 @@ class Devices:
             connection.replies.wait(answer, deadline, timed_out)
         except ReplyTimeout as error:
             if isinstance(error, ConnectError):
-                self._drop(device)
+                self.drop(device._connection)
             else:
                 device._given_up = True
             raise
         except (ConnectError, LoginError):
-            self._drop(device)
+            self.drop(device._connection)
             raise
         return device
 
@@ -115,11 +115,12 @@ class Devices:
             device._connection.link.start()
         except RuntimeError as error:
             device._connection.link.abandon()
-            self._drop(device)
+            self.drop(device._connection)
             raise no_thread(error) from error
 
-    def _drop(self, device: Device) -> None:
-        """Forget a device whose own connection never came up."""
-        if self._client._per_device and not device._connection.intake.was_up:
-            self.forget(device)
-            self._client._drop_connection(device._connection)
+    def drop(self, connection: Connection) -> None:
+        """Forget a connection that never came up, and the device that it was for. Any thread."""
+        if self._client._per_device and not connection.intake.was_up:
+            for device in connection.intake.devices:
+                self.forget(device)
+            self._client._drop_connection(connection)
