@@ -246,6 +246,18 @@ class Intake:
             text = f"the PBX took the Attach for {device.hw}, but {ATTACHED_TIME:g} s later it is not attached: {device._advice}"
             self._postbox.put_note(logging.WARNING, text)
 
+    def _warn_unanswered(self, reconnect: int) -> None:
+        """Tell of devices that are not attached again since the PBX is silent: with attach() nobody waits for it this time."""
+        if self.reconnects != reconnect or self.state is not ConnectionState.CONNECTED:
+            return
+        for device in self.devices:
+            if device._asked and not device.attached:
+                text = (
+                    f"{ATTACHED_TIME:g} s after the connection was made again the PBX has not answered the Attach for {device.hw}, and the "
+                    "app is not in its path: check that the device is registered, and that EpSignal is ticked in the App object"
+                )
+                self._postbox.put_note(logging.WARNING, text)
+
     # ------------------------------------------------------------ the connection
 
     def _take_up(self, item: LinkUp, now: float) -> None:
@@ -258,6 +270,8 @@ class Intake:
         self._connection.standby.look(now)
         if again_up:
             self.reconnects += 1
+            number = self.reconnects
+            self.timers.at(now + ATTACHED_TIME, lambda now: self._warn_unanswered(number))
             self._postbox.put_note(logging.WARNING, f"connected again to {item.address}")
             self._postbox.put_event(
                 Reconnected(client=self._client, device=self._client._only_device(self._connection), address=item.address)

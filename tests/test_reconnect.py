@@ -490,6 +490,18 @@ def test_forward_of_a_message_of_the_connection_before(peer: Peer, again: eps.Cl
     assert peer.receive() == message
 
 
+def test_silence_after_a_loss_warns(
+    peer: Peer, again: eps.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("epsignal_sync.intake.ATTACHED_TIME", 0.05)
+    device = peer.attach(again)
+    peer.drop()
+    peer.login()
+    assert peer.receive()["mt"] == "Attach"
+    wait_until(lambda: "the PBX has not answered the Attach for 0090334f1a2b" in caplog.text)
+    assert again.connected and not device.attached
+
+
 def test_device_that_is_refused_after_a_loss_is_tried_again(peer: Peer, again: eps.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("epsignal_sync.intake.ATTACH_AGAIN_TIME", 0.05)
     device = peer.attach(again)
