@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -427,6 +429,37 @@ def test_manual_dispatcher_lets_ctrl_c_through(peer: Peer) -> None:
                 client.process_events(PATIENCE)
         assert len(seen) == 1  # the others came first
         peer.drop()
+
+
+def test_close_from_a_signal_handler_in_the_middle_of_process_events(peer: Peer) -> None:
+    """A handler runs in the main thread between any two instructions; here it is another thread, and each call of a function."""
+    client = peer.client(dispatcher=eps.ManualDispatcher())
+    ended = threading.Event()
+
+    def interrupt(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and frame.f_globals.get("__name__") == "threading":
+            sys.setprofile(None)
+            client.close()
+            sys.setprofile(interrupt)
+
+    def work() -> None:
+        sys.setprofile(interrupt)
+        try:
+            client.process_events(PATIENCE)
+        except eps.ClosedError:
+            pass
+        finally:
+            sys.setprofile(None)
+            ended.set()
+
+    peer.attach(client)
+    client.on(Alert, lambda event: None)
+    peer.send(peer.signaling(1, {"type": "alert"}))
+    assert peer.receive()["call"] == 1
+    peer.drop()
+    wait_until(lambda: not client._callbacks.idle)
+    threading.Thread(target=work, daemon=True).start()  # a deadlock must not hang the tests
+    assert ended.wait(PATIENCE) and client.state == "closed"
 
 
 def test_run_forever_runs_the_callbacks_of_a_manual_dispatcher(peer: Peer) -> None:
