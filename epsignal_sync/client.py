@@ -256,7 +256,7 @@ class Client(EventSource):
         forwarded meanwhile: nothing is sent twice.
         """
         deadline = Deadline(timeout)
-        return self._devices.wait(self._devices.request(hw, forward), deadline)
+        return self._devices.wait(*self._devices.request(hw, forward), deadline)
 
     def attach_many(self, hws: Iterable[str], *, timeout: float | None = 10, forward: bool = True) -> list[Device]:
         """Attach to several devices at once: sends every Attach, then waits ``timeout`` seconds for all the answers.
@@ -267,16 +267,16 @@ class Client(EventSource):
         if isinstance(hws, str):
             raise UsageError("attach_many() takes a list of hardware ids, not one text: use attach() for one")
         deadline = Deadline(timeout)
-        devices = [self._devices.request(hw, forward) for hw in hws]
+        asked = [self._devices.request(hw, forward) for hw in hws]
         errors: list[EpSignalError] = []
-        for device in devices:
+        for device, answer in asked:
             try:
-                self._devices.wait(device, deadline)
+                self._devices.wait(device, answer, deadline)
             except EpSignalError as error:
                 errors.append(error)
         if errors:
             raise errors[0]
-        return devices
+        return [device for device, _ in asked]
 
     # ------------------------------------------------------------ for connections, devices and events
 
@@ -308,7 +308,8 @@ class Client(EventSource):
     def _connection_ended(self, connection: Connection, error: EpSignalError) -> None:
         """A connection has ended for good. Link thread."""
         if connection is not self._connections[0] and not connection.intake.was_up:
-            return  # attach() tells of it
+            self._devices.drop(connection)  # attach() tells of it, where it still waits
+            return
         self._error = self._error or error
         self._ended.settle()
 

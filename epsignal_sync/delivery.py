@@ -54,32 +54,43 @@ class Postbox:
             or not self._callbacks.idle
         )
 
-    def put_message(self, received: Received, device: Device | None, call: Call | None) -> None:
-        """Queue a received message; beyond the limits it is dropped for the callbacks, and EventsLost stands in its place."""
+    def put_message(self, received: Received, device: Device | None, call: Call | None, *, unrouted: bool = False) -> None:
+        """Queue a received message; beyond the limits it is dropped for the callbacks, and EventsLost stands in its place.
+
+        ``unrouted``: it belongs to no device that is known, so that Unrouted follows.
+        """
         waiting, size = self._callbacks.backlog
         waiting += self._messages
         size += self._size
         for other in self._held.values():
             waiting += other.messages
             size += other.size
-        if waiting >= MOST_MESSAGES or size >= MOST_BYTES:
-            self._lose()
-            return
-        self._lost = None
-        job = _ReceivedJob(self._client, device, call, received)
         held = self._held.get(device) if device is not None else None
+        if waiting >= MOST_MESSAGES or size >= MOST_BYTES:
+            self._lose(held)
+            return
+        job = _ReceivedJob(self._client, device, call, received, unrouted)
         if held is not None:
             held.put(job)
             return
+        self._lost = None
         self._messages += 1
         self._size += job.size
         self._jobs.append(job)
 
-    def _lose(self) -> None:
+    def _lose(self, held: _Held | None) -> None:
+        """Drop a message; what tells of it stands where the message would."""
         self.lost += 1
-        if self._lost is None or not self._lost.add():
-            self._lost = _Lost(self._client)
-            self._jobs.append(self._lost)
+        before = self._lost if held is None else held.lost
+        if before is not None and before.add():
+            return
+        lost = _Lost(self._client)
+        if held is None:
+            self._lost = lost
+            self._jobs.append(lost)
+        else:
+            held.lost = lost
+            held.jobs.append(lost)
 
     def _watch_backlog(self) -> None:
         waiting, size = self._callbacks.backlog
@@ -111,6 +122,8 @@ class Postbox:
         self.put_event(event)
         if held is not None:
             self._jobs += held.jobs
+            if held.jobs:
+                self._lost = held.lost  # one from before stands in front of these
             self._messages += held.messages
             self._size += held.size
 
@@ -133,9 +146,11 @@ class _Held:
     def __init__(self) -> None:
         self.jobs: list[Job] = []
         self.messages = self.size = 0
+        self.lost: _Lost | None = None
 
     def put(self, job: MessageJob) -> None:
         """Add a message."""
+        self.lost = None
         self.jobs.append(job)
         self.messages += 1
         self.size += job.size
@@ -165,13 +180,14 @@ class _Lost:
 class _ReceivedJob(MessageJob):
     """The job that calls back for one received message."""
 
-    __slots__ = ("_call", "_client", "_device", "_received")
+    __slots__ = ("_call", "_client", "_device", "_received", "_unrouted")
 
-    def __init__(self, client: Client, device: Device | None, call: Call | None, received: Received) -> None:
+    def __init__(self, client: Client, device: Device | None, call: Call | None, received: Received, unrouted: bool) -> None:
         self._client = client
         self._device = device
         self._call = call
         self._received = received
+        self._unrouted = unrouted
         self.size = len(received.text)
 
     def __call__(self) -> None:
@@ -186,6 +202,8 @@ class _ReceivedJob(MessageJob):
             for event in events_for(subscription.kind, client, device, call, received, message, signal):
                 calls.append((subscription, event))
         _call_back(client, calls)
+        if self._unrouted:
+            _run_event(Unrouted(client=client, message=message))
 
 
 def events_for(

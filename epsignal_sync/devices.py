@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 from .connection import no_thread
 from .deadline import Deadline
 from .device import Device
-from .errors import ConnectError, LoginError, ReplyTimeout, UsageError
+from .errors import ConnectError, EpSignalError, LoginError, ReplyTimeout, UsageError
 from .options import check_texts
 from .protocol.session import Attachment
+from .replies import Reply
 
 if TYPE_CHECKING:
     from .client import Client
@@ -31,8 +32,8 @@ class Devices:
         # Re-entrant: a signal handler may call attach() in the middle of one.
         self._devices_lock = threading.RLock()
 
-    def request(self, hw: str, forward: bool) -> Device:
-        """Return the device of a hardware id; where it is a new one, have its Attach sent. Does not wait."""
+    def request(self, hw: str, forward: bool) -> tuple[Device, Reply]:
+        """Return the device of a hardware id, and what its answer settles; where it is a new one, have its Attach sent. Does not wait."""
         if not isinstance(hw, str) or not hw:
             raise UsageError(f"attach() takes a hardware id as text, for example '0090334f1a2b', not {hw!r}")
         check_texts(hw=hw)
@@ -40,27 +41,25 @@ class Devices:
         client._process.check()
         if not client._connections:
             raise UsageError("attach() needs a connection: call connect() first")
-        is_new = is_started = True
+        is_started = True
         with self._devices_lock:
             device = self._by_hw.get(hw)
             if device is None:
                 connection, is_started = self._connection_for_device()
-                connection.link.inbox.check()
-                device = self._by_hw[hw] = Device(client, connection, Attachment(f"{hw}-{next(self._source_numbers)}", hw, forward))
-                connection.intake.add(device)
+                device = Device(client, connection, Attachment(f"{hw}-{next(self._source_numbers)}", hw, forward))
+                answer = device._answer
+                self._send_attach(device)
+                self._by_hw[hw] = device
             else:
-                is_new = False
-        connection = device._connection
+                answer = device._answer  # before the check: a loss after it fails this one
         if not is_started:
             self._start(device)
-        connection.link.inbox.check()
+        device._connection.link.inbox.check()
         if device._attachment.forward != forward:
             raise UsageError(f"{hw} is attached with forward={not forward} already: a device has one setting for all")
-        if is_new:
-            connection.link.inbox.attach(device._attachment)
-        return device
+        return device, answer
 
-    def wait(self, device: Device, deadline: Deadline) -> Device:
+    def wait(self, device: Device, answer: Reply, deadline: Deadline) -> Device:
         """Block until the PBX has answered the Attach of a device, and return the device. Raises what attach() raises."""
         connection = device._connection
         timed_out = (
@@ -71,15 +70,15 @@ class Devices:
             connection.replies.wait(
                 connection.intake.up, deadline, f"the connection for {device.hw} was not there within {deadline.timeout} s"
             )
-            connection.replies.wait(device._answer, deadline, timed_out)
+            connection.replies.wait(answer, deadline, timed_out)
         except ReplyTimeout as error:
             if isinstance(error, ConnectError):
-                self._drop(device)
+                self.drop(device._connection)
             else:
                 device._given_up = True
             raise
         except (ConnectError, LoginError):
-            self._drop(device)
+            self.drop(device._connection)
             raise
         return device
 
@@ -88,6 +87,18 @@ class Devices:
         with self._devices_lock:
             if self._by_hw.get(device.hw) is device:
                 del self._by_hw[device.hw]
+
+    @staticmethod
+    def _send_attach(device: Device) -> None:
+        """Have the Attach of a new device sent. Where there is no connection now, the device is not known afterwards."""
+        intake, inbox = device._connection.intake, device._connection.link.inbox
+        inbox.check()
+        intake.add(device)  # first: the answer may be quick
+        try:
+            inbox.attach(device._attachment)
+        except EpSignalError:
+            intake.remove(device)  # else it would count as asked for, and no Attach would ever be sent
+            raise
 
     def _connection_for_device(self) -> tuple[Connection, bool]:
         """Return the connection for a new device, and whether it is started already."""
@@ -104,11 +115,12 @@ class Devices:
             device._connection.link.start()
         except RuntimeError as error:
             device._connection.link.abandon()
-            self._drop(device)
+            self.drop(device._connection)
             raise no_thread(error) from error
 
-    def _drop(self, device: Device) -> None:
-        """Forget a device whose own connection never came up."""
-        if self._client._per_device and not device._connection.intake.was_up:
-            self.forget(device)
-            self._client._drop_connection(device._connection)
+    def drop(self, connection: Connection) -> None:
+        """Forget a connection that never came up, and the device that it was for. Any thread."""
+        if self._client._per_device and not connection.intake.was_up:
+            for device in connection.intake.devices:
+                self.forget(device)
+            self._client._drop_connection(connection)

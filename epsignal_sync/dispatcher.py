@@ -110,7 +110,9 @@ class CallbackThread:
         self._closing = False
         self.closed = False
         """Whether close() is through: no callback starts any more."""
-        self._handed_back = threading.Event()
+        self._handed_back = False
+        """Whether the dispatcher has run what it was given."""
+        self._handed_back_lock = threading.Condition()  # no Event: a signal handler's close() could not pass its lock
         self._dispatcher_failed = False
         self._watchdog = Watchdog(lambda: self.run, lambda: self.idle)
         self._thread = threading.Thread(target=self._run, name="epsignal-callbacks", daemon=True)
@@ -167,7 +169,7 @@ class CallbackThread:
         try:
             return self._run_jobs(Deadline(SLICE))
         finally:
-            self._handed_back.set()
+            self._hand_back()
 
     def close(self, timeout: float) -> None:
         """End: what waits may still run for ``timeout`` seconds, then nothing more starts. Any thread, the callbacks' too."""
@@ -177,10 +179,9 @@ class CallbackThread:
             # A dispatcher's loop may be the very one that waits here.
             self.closed = self.closed or self._dispatcher is not None or self._thread is threading.current_thread()
         self._wakes.put(None)
-        self._handed_back.set()
+        self._hand_back()
         if self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(deadline.remaining())
-        self._handed_back.set()
         with self._jobs_lock:
             self.closed = True
             self._jobs.clear()
@@ -253,7 +254,7 @@ class CallbackThread:
 
     def _hand_over(self, dispatcher: Dispatcher) -> None:
         """Give the dispatcher one ``run_pending`` and wait until it has run: never two are outstanding."""
-        self._handed_back.clear()
+        self._handed_back = False
         try:
             dispatcher(self.run_pending)
         except BaseException as error:  # user code: whatever it raises, this thread has to go on
@@ -269,5 +270,17 @@ class CallbackThread:
                     break
             return
         self._dispatcher_failed = False
-        while not self._closing and not self._handed_back.wait(WAKE_INTERVAL):
+        while not self._wait_handed_back():
             self._write_notes()
+
+    def _wait_handed_back(self) -> bool:
+        """Wait a while until the dispatcher has run what it was given; True where there is nothing to wait for any more."""
+        with self._handed_back_lock:
+            if not (self._closing or self._handed_back):
+                self._handed_back_lock.wait(WAKE_INTERVAL)
+        return self._closing or self._handed_back
+
+    def _hand_back(self) -> None:
+        with self._handed_back_lock:
+            self._handed_back = True
+            self._handed_back_lock.notify_all()

@@ -54,9 +54,7 @@ class Gaps:
     def attached(self, device: Device, at: float, now: float) -> None:
         """The device is registered, and the app in its path."""
         table, gap = device._table, device._gap
-        if gap.since is not None:
-            table.uninterrupted = False  # what comes now may belong to calls that began meanwhile
-        told = gap.attached(at, [record for record in table.live.copy().values() if record.stale], now)
+        told = gap.attached(at, table.resume() if gap.since is not None else (), now)
         if told is not None:
             self._tell(device, told)
         elif gap.settling:

@@ -15,14 +15,13 @@ from .call_changes import CallChanges
 from .delivery import Postbox
 from .device import Device
 from .errors import AttachError, ClosedError, ConnectionLostError, EpSignalError, again
-from .events import ConnectionLost, Reconnected, Reconnecting, Unrouted
+from .events import ConnectionLost, Reconnected, Reconnecting
 from .gaps import Gaps
 from .messages import AttachResult
 from .messages.record import received as record_of
 from .messages.record import shown
 from .notes import CALLBACKS
 from .protocol.calls import NOTHING, Change
-from .protocol.codec import decode
 from .protocol.envelope import is_epsignal
 from .protocol.session import Attachment
 from .relay.deliveries import Delivery, Late, LinkDown, LinkUp, Note, Received, Sent
@@ -84,6 +83,10 @@ class Intake:
         """Take on a device. Any thread."""
         self._by_src[device._attachment.src] = device
 
+    def remove(self, device: Device) -> None:
+        """Take back a device that could not be asked for. Any thread."""
+        self._by_src.pop(device._attachment.src, None)
+
     @property
     def devices(self) -> list[Device]:
         """The devices of this connection. Any thread."""
@@ -140,12 +143,13 @@ class Intake:
         kind = item.data["mt"]
         change = NOTHING if device is None else self._change(item, kind, device, now)
         wanted = self._changes.wanted(device, change)
+        unrouted = device is None and is_epsignal(item.data, self._client._apis)
         if wanted:
             call = None if device is None or change.call is None else device._view(change.call)
-            self._postbox.put_message(item, device, call)
+            self._postbox.put_message(item, device, call, unrouted=unrouted)
+        if unrouted:
+            self._count_unrouted(kind)
         if device is None:
-            if is_epsignal(item.data, self._client._apis):
-                self._take_unrouted(item)
             return
         if change.call is not None:
             self._changes.tell(device, change, wanted)
@@ -193,13 +197,10 @@ class Intake:
         if self._postbox.wanted(event.device, None if event.call is None else event.call._record):
             self._postbox.put_event(event)
 
-    def _take_unrouted(self, item: Received) -> None:
+    def _count_unrouted(self, kind: str) -> None:
         self.unrouted += 1
         if self.unrouted == 1:
-            self._postbox.put_note(logging.WARNING, f"the PBX sent a {item.data['mt'][:40]!r} for no device that is known here")
-        if self._postbox.wanted():
-            message = decode(item.data, self._client._apis, item.text)
-            self._postbox.put_event(Unrouted(client=self._client, message=message))
+            self._postbox.put_note(logging.WARNING, f"the PBX sent a {kind[:40]!r} for no device that is known here")
 
     # ------------------------------------------------------------ attaching
 
@@ -246,6 +247,18 @@ class Intake:
             text = f"the PBX took the Attach for {device.hw}, but {ATTACHED_TIME:g} s later it is not attached: {device._advice}"
             self._postbox.put_note(logging.WARNING, text)
 
+    def _warn_unanswered(self, reconnect: int) -> None:
+        """Tell of devices that are not attached again since the PBX is silent: with attach() nobody waits for it this time."""
+        if self.reconnects != reconnect or self.state is not ConnectionState.CONNECTED:
+            return
+        for device in self.devices:
+            if device._asked and not device.attached:
+                text = (
+                    f"{ATTACHED_TIME:g} s after the connection was made again the PBX has not answered the Attach for {device.hw}, and the "
+                    "app is not in its path: check that the device is registered, and that EpSignal is ticked in the App object"
+                )
+                self._postbox.put_note(logging.WARNING, text)
+
     # ------------------------------------------------------------ the connection
 
     def _take_up(self, item: LinkUp, now: float) -> None:
@@ -258,6 +271,8 @@ class Intake:
         self._connection.standby.look(now)
         if again_up:
             self.reconnects += 1
+            number = self.reconnects
+            self.timers.at(now + ATTACHED_TIME, lambda now: self._warn_unanswered(number))
             self._postbox.put_note(logging.WARNING, f"connected again to {item.address}")
             self._postbox.put_event(
                 Reconnected(client=self._client, device=self._client._only_device(self._connection), address=item.address)
@@ -302,7 +317,13 @@ class Intake:
         if final:
             replies.end(lambda: again(error))
             return
-        replies.fail(lambda: ConnectionLostError(f"the connection was lost while this was waited for; it is being made again ({error})"))
+
+        def lost() -> ConnectionLostError:
+            return ConnectionLostError(f"the connection was lost while this was waited for; it is being made again ({error})")
+
+        replies.fail(lost)
         for device in self.devices:
             if device._result is None:
-                device._answer = Reply()  # the Attach is sent again, and attach() may be called again to wait for it
+                # The Attach is sent again, and attach() may be called again to wait for it. Who asked before may not wait yet.
+                answer, device._answer = device._answer, Reply()
+                answer.fail(lost)

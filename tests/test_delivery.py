@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -429,6 +431,37 @@ def test_manual_dispatcher_lets_ctrl_c_through(peer: Peer) -> None:
         peer.drop()
 
 
+def test_close_from_a_signal_handler_in_the_middle_of_process_events(peer: Peer) -> None:
+    """A handler runs in the main thread between any two instructions; here it is another thread, and each call of a function."""
+    client = peer.client(dispatcher=eps.ManualDispatcher())
+    ended = threading.Event()
+
+    def interrupt(frame: FrameType, event: str, argument: object) -> None:
+        if event == "call" and frame.f_globals.get("__name__") == "threading":
+            sys.setprofile(None)
+            client.close()
+            sys.setprofile(interrupt)
+
+    def work() -> None:
+        sys.setprofile(interrupt)
+        try:
+            client.process_events(PATIENCE)
+        except eps.ClosedError:
+            pass
+        finally:
+            sys.setprofile(None)
+            ended.set()
+
+    peer.attach(client)
+    client.on(Alert, lambda event: None)
+    peer.send(peer.signaling(1, {"type": "alert"}))
+    assert peer.receive()["call"] == 1
+    peer.drop()
+    wait_until(lambda: not client._callbacks.idle)
+    threading.Thread(target=work, daemon=True).start()  # a deadlock must not hang the tests
+    assert ended.wait(PATIENCE) and client.state == "closed"
+
+
 def test_run_forever_runs_the_callbacks_of_a_manual_dispatcher(peer: Peer) -> None:
     with peer.client(dispatcher=eps.ManualDispatcher()) as client:
         peer.attach(client)
@@ -715,6 +748,21 @@ def test_each_gap_in_the_messages_is_told(small_queue: None, peer: Peer, peer_cl
     again.set()
     wait_until(lambda: len(seen) == 24)
     assert [one if isinstance(one, int) else one.count for one in seen] == [*range(11), 5, 50, *range(101, 111), 5]
+
+
+def test_messages_of_no_known_device_are_bounded_too(small_queue: None, peer: Peer, peer_client: eps.Client) -> None:
+    release, seen = threading.Event(), []  # type: threading.Event, list[Any]
+    peer_client.on(eps.Unrouted, seen.append)
+    behind(peer, peer_client, release, [])
+    for number in range(1, 30):
+        message = peer.signaling(number, {"type": "info"}) | {"src": "stranger"}
+        peer.send(message)
+        assert peer.receive() == message
+    wait_until(lambda: peer_client.stats.events_lost == 19)
+    assert peer_client.stats.unrouted == 29 and len(peer_client._callbacks._jobs) < 30
+    release.set()
+    wait_until(lambda: len(seen) == 10 and peer_client._callbacks.idle)
+    assert [event.message.call for event in seen] == list(range(1, 11))
 
 
 def test_messages_that_are_too_large_for_the_callbacks(monkeypatch: pytest.MonkeyPatch, peer: Peer, peer_client: eps.Client) -> None:

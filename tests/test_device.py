@@ -44,7 +44,7 @@ def test_unregistered_phone_is_attached_later(pbx: SimulatedPBX, client: eps.Cli
 def test_result_before_the_answer(peer: Peer, peer_client: eps.Client) -> None:
     with pytest.raises(eps.ReplyTimeout):
         peer_client.attach(HW1, timeout=0.05)
-    device = peer_client._devices.request(HW1, True)
+    device, _ = peer_client._devices.request(HW1, True)
     with pytest.raises(eps.UsageError, match="has not answered"):
         _ = device.result
 

@@ -224,6 +224,17 @@ def test_calls_wait_for_the_connection(desk: Desk, slow_to_settle: None, monkeyp
     assert call.stale and not call.ended
 
 
+def test_call_that_was_heard_of_after_a_detached(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("epsignal_sync.protocol.gap.SETTLE_TIME", 0.05)
+    [call] = desk.ring(3)
+    desk.say("Detached")
+    desk.signal(3, "info")  # it crossed the Detached, or there is another registration
+    wait_until(lambda: not call.stale and desk.told == ["Detached", "Signaling"])
+    desk.say("Attached")
+    wait_until(lambda: call.ended)
+    assert call.ended_by == "gap" and desk.ids() == ([], [3], [])
+
+
 def test_connection_that_is_lost_after_a_detached(desk: Desk) -> None:
     [call] = desk.ring(3)
     desk.say("Detached")
@@ -265,6 +276,18 @@ def test_callback_registered_in_a_gap_sees_what_waited(desk: Desk, slow_to_settl
     desk.come_back()
     desk.sync(3, "23", state="connected")
     wait_until(lambda: heard == ["connected"])
+
+
+def test_messages_that_are_lost_while_a_gap_settles(desk: Desk, slow_to_settle: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.client.on(eps.EventsLost, lambda event: desk.told.append(f"EventsLost {event.count}"))
+    desk.ring(3)
+    desk.come_back()
+    wait_until(lambda: desk.told == ["Attached"] and desk.client._callbacks.idle)
+    monkeypatch.setattr("epsignal_sync.delivery.MOST_MESSAGES", 2)
+    for _ in range(5):
+        desk.signal(3, "info")
+    desk.sync(3, "23", state="setup")
+    desk.wait("Attached", "Gap", "Signaling", "Signaling", "EventsLost 4")
 
 
 @pytest.mark.parametrize("calls", ["kept", "lost", "renumbered"])

@@ -12,7 +12,7 @@ from epsignal_sync.relay import backoff
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from .conftest import HW1, HW2, wait_until
-from .peer import PATIENCE
+from .peer import PATIENCE, Peer
 
 Phones = tuple[SimulatedPhone, SimulatedPhone]
 
@@ -68,6 +68,19 @@ def test_refused_login_is_raised_by_attach(pbx: SimulatedPBX, client: eps.Client
     assert client.connected and len(client._connections) == 1 and not client._ended.done, "the others go on"
     pbx.add_app("phones", password="pwd")
     client.attach(HW2)
+
+
+def test_connection_that_fails_when_nobody_waits_for_it_any_more(peer: Peer) -> None:
+    with peer.client(per_device=True) as client:
+        device = peer.attach(client, HW1)
+        first = peer.sock
+        with pytest.raises(eps.ReplyTimeout, match="was not there within"):
+            client.attach(HW2, timeout=0.05)
+        peer.accept()
+        peer.drop()
+        wait_until(lambda: len(client._connections) == 1)
+        assert client.state == "connected" and client.healthy and device.attached and not client._ended.done, "the others go on"
+        first.close()
 
 
 def test_loss_of_the_connections(pbx: SimulatedPBX, phones: Phones, client: eps.Client) -> None:

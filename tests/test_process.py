@@ -14,7 +14,7 @@ from epsignal_sync.messages import Alert
 from epsignal_sync.process import Process
 from epsignal_sync.replies import Reply
 
-from .peer import PATIENCE, Peer
+from .peer import PATIENCE, Peer, frame
 
 
 def in_child(work: Callable[[], None]) -> str:
@@ -80,6 +80,27 @@ def test_child_that_ends_takes_nothing_from_its_parent(peer: Peer, peer_client: 
     assert in_child(end) == "ok"
     device.send(Alert(), call=1, to_device=True)
     assert peer.receive()["sig"] == {"type": "alert"} and peer_client.connected
+
+
+def test_connection_ends_though_a_child_lives_on(peer: Peer, peer_client: eps.Client) -> None:
+    """A PBX that still saw it would hold the app to be in the phone's path."""
+    peer.attach(peer_client)
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.close(writer)
+        os.read(reader, 1)  # until its parent has looked
+        os._exit(0)
+    try:
+        peer.sock.sendall(frame(b"", first=0xFF))  # a reserved opcode
+        while True:
+            peer.receive_frame()
+    except EOFError:
+        pass
+    finally:
+        os.close(writer)
+        os.close(reader)
+        os.waitpid(pid, 0)
 
 
 def test_lock_that_a_thread_of_the_parent_holds_at_the_fork(peer: Peer, peer_client: eps.Client) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import epsignal_sync as eps
+from epsignal_sync.deadline import Deadline
 from epsignal_sync.messages import Alert, Attached, Setup, Signaling
 from epsignal_sync.protocol.session import Attachment
 from epsignal_sync.relay import backoff
@@ -334,6 +335,41 @@ def test_attach_that_was_lost_is_made_good(peer: Peer, again: eps.Client) -> Non
     assert again.attach(HW1).hw == HW1
 
 
+def test_attach_many_ends_with_the_connection(peer: Peer, again: eps.Client) -> None:
+    names = [f"0090334f1a{number}" for number in range(10, 20)]
+    end = waiting(lambda: again.attach_many(names, timeout=None))
+    assert [peer.receive()["hw"] for _ in names] == names
+    peer.drop()  # and nobody takes the next connection
+    assert isinstance(end(), eps.ConnectionLostError), "it does not wait for the others' second Attach"
+
+
+def test_loss_between_asking_and_waiting(peer: Peer, again: eps.Client) -> None:
+    device, answer = again._devices.request(HW1, True)
+    assert peer.receive()["mt"] == "Attach"
+    peer.drop()
+    wait_until(lambda: again.state == "reconnecting")
+    with pytest.raises(eps.ConnectionLostError, match="lost while this was waited for"):
+        again._devices.wait(device, answer, Deadline(PATIENCE))
+
+
+def test_loss_just_before_the_attach_is_queued(peer: Peer, again: eps.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    inbox = again._connections[0].link.inbox
+    attach = inbox.attach
+
+    def attach_after_a_loss(attachment: Attachment) -> None:
+        peer.drop()
+        wait_until(lambda: again.state == "reconnecting")
+        attach(attachment)
+
+    monkeypatch.setattr(inbox, "attach", attach_after_a_loss)
+    with pytest.raises(eps.ConnectionLostError):
+        again.attach(HW1)
+    monkeypatch.setattr(inbox, "attach", attach)
+    peer.login()
+    wait_until(lambda: again.connected)
+    assert peer.attach(again, HW1).attached, "its Attach is sent"
+
+
 def test_wait_attached_over_a_loss(peer: Peer, again: eps.Client) -> None:
     device = peer.attach(again)
     peer.drop()
@@ -452,6 +488,18 @@ def test_forward_of_a_message_of_the_connection_before(peer: Peer, again: eps.Cl
     wait_until(lambda: len(events) == 2)
     events[1].forward()
     assert peer.receive() == message
+
+
+def test_silence_after_a_loss_warns(
+    peer: Peer, again: eps.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("epsignal_sync.intake.ATTACHED_TIME", 0.05)
+    device = peer.attach(again)
+    peer.drop()
+    peer.login()
+    assert peer.receive()["mt"] == "Attach"
+    wait_until(lambda: "the PBX has not answered the Attach for 0090334f1a2b" in caplog.text)
+    assert again.connected and not device.attached
 
 
 def test_device_that_is_refused_after_a_loss_is_tried_again(peer: Peer, again: eps.Client, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,6 +84,8 @@ class CallRecord:
     """Whether the call may be over without anybody having said so: the app was not in the path."""
     unchanged: Any = None
     """What is returned for a message that changes nothing that anybody is told of; not used here."""
+    revived: bool = False
+    """Whether a message has shown since that it lives: there may be two registrations, and the one that went was another one."""
     view: Any = None
     """The application side's object for this call; not used here."""
 

@@ -125,7 +125,7 @@ class CallTable:
             if len(self.live) >= MOST_LIVE:
                 return NOTHING
             record = self.live[call_id] = CallRecord(call_id, now)
-        record.stale = False
+        record.stale = record.revived = False
         if channel is not None:
             record.channel = channel
         if isinstance(incoming, bool):
@@ -219,8 +219,16 @@ class CallTable:
         self._prepared.clear()
         stale = [record for record in self.live.copy().values() if not record.own]
         for record in stale:
-            record.stale = True
+            record.stale, record.revived = True, False
         return stale
+
+    def resume(self) -> list[CallRecord]:
+        """The device is back, and its calls are going to be named: return those that were there when it went."""
+        self.uninterrupted = False  # what comes now may belong to calls that began meanwhile
+        doubtful = [record for record in self.live.copy().values() if record.stale or record.revived]
+        for record in doubtful:
+            record.stale, record.revived = True, False
+        return doubtful
 
     def end_own(self, now: float) -> list[Change]:
         """End the application's own calls: they live as long as the connection."""
@@ -259,8 +267,8 @@ class CallTable:
         to_device = message.to_device
         if record.own and not record.began:
             return NOTHING  # nobody can have heard of it yet
-        if self.uninterrupted:
-            record.stale = False
+        if record.stale and self.uninterrupted:
+            record.stale, record.revived = False, True
         record.remember(message.now, to_device, message.kind, message.text, message.verdict)
         if record.own and (message.kind == "setup" or to_device is record.incoming):
             # Spec: an own call has one far end, and its id is used once: anything else said of it changes nothing.

@@ -182,7 +182,7 @@ class Link:
             self._carrier = None
             if transport is not None:
                 self._wakeup.forget()
-                transport.sock.close()
+                transport.close()
         if carrier is None or not carrier.logged_in:
             return error, None
         self._was_up = True

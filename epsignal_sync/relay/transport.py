@@ -84,3 +84,11 @@ class Transport:
         except ssl.SSLWantReadError:
             self.send_wants_read = True
         return sent
+
+    def close(self) -> None:
+        """End the connection. A forked child may hold a copy of the socket, which would keep the app in the phones' path."""
+        try:
+            self.sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass  # the peer has ended it already
+        self.sock.close()
