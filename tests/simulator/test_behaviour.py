@@ -9,9 +9,9 @@ from epsignal_sync.errors import UsageError
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from .test_app_calls import SETUP
-from .test_path import signaling
+from .test_path import alice, bob, signaling  # noqa: F401
 from .test_raw_app import RawApp, no_leaks, pbx  # noqa: F401
-from .test_restart import alice, bob, connected  # noqa: F401
+from .test_restart import connected
 
 
 @pytest.mark.parametrize("name", ["unknown_hw", "login_refusal", "second_attach", "calls_without_app"])

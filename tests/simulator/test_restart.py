@@ -12,18 +12,8 @@ from epsignal_sync.errors import DetachedError, ReplyTimeout, UsageError
 from epsignal_sync.simulator import SimulatedCall, SimulatedPBX, SimulatedPhone
 
 from .test_app_calls import SETUP
-from .test_path import signaling
+from .test_path import alice, bob, signaling  # noqa: F401
 from .test_raw_app import RawApp, no_leaks, pbx, until  # noqa: F401
-
-
-@pytest.fixture
-def alice(pbx: SimulatedPBX) -> SimulatedPhone:
-    return pbx.add_phone("aa", number="22", sip="alice", name="Älice")
-
-
-@pytest.fixture
-def bob(pbx: SimulatedPBX) -> SimulatedPhone:
-    return pbx.add_phone("bb", number="23", sip="bob", name="Bob", kind="sip")
 
 
 def connected(caller: SimulatedPhone, called: SimulatedPhone) -> tuple[SimulatedCall, SimulatedCall]:
