@@ -159,6 +159,7 @@ def test_pbx_that_goes_in_the_middle_of_the_login_refuses_nobody(peer: Peer, aga
     peer.drop()
     peer.login()
     wait_until(lambda: again.connected)
+    assert again.stats.reconnects == 1
 
 
 def test_new_challenge_at_each_login(pbx: SimulatedPBX, phones: Phones) -> None:

@@ -88,7 +88,8 @@ def test_fragments_of_the_app_are_joined(pbx: SimulatedPBX) -> None:
     with connect(pbx.url) as app:
         log_in(app)
         app.send(iter(signaling(1, {"type": "user_info", "uui": "y"})))
-        pbx.wait_for(lambda log: log.last("to-pbx", "aa", type="user_info"))
+        entry = pbx.wait_for(lambda log: log.last("to-pbx", "aa", type="user_info"))
+        assert entry.sig["uui"] == "y"
 
 
 def test_no_compression(pbx: SimulatedPBX) -> None:
@@ -187,8 +188,9 @@ def test_app_that_does_not_read_stops_nobody(pbx: SimulatedPBX) -> None:
         log_in(stuck)
         for _ in range(100):
             phone.standing_calls[0].send({"type": "user_info", "uui": "x" * 100000})
-        other.call("99").wait("null")
-        reading.wait_signal("rel", to=False)
+        call = other.call("99")
+        assert call.wait("null") == "null"
+        assert reading.wait_signal("rel", to=False)["call"] == call.id
         abort(stuck)
 
 
@@ -199,7 +201,7 @@ def test_app_that_never_reads_is_dropped(pbx: SimulatedPBX, monkeypatch: pytest.
     log_in(stuck)
     for _ in range(60):
         phone.standing_calls[0].send({"type": "user_info", "uui": "x" * 500_000})
-    pbx.wait_for(lambda log: pbx.connections == 0, timeout=TIMEOUT)
+    assert pbx.wait_for(lambda log: pbx.connections == 0, timeout=TIMEOUT)
     abort(stuck)
 
 
