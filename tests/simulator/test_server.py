@@ -7,6 +7,7 @@ import json
 import select
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from websockets.sync.client import connect
 
 from epsignal_sync.errors import ClosedError, UsageError
 from epsignal_sync.simulator import SimulatedPBX
+from epsignal_sync.simulator.transport import Transport
 
 from .test_raw_app import TIMEOUT, RawApp, abort, compact, digest, no_leaks, pbx, until  # noqa: F401
 
@@ -243,6 +245,26 @@ def test_close_during_the_opening_handshake(no_leaks: None, certificate: tuple[s
         with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT):
             until(lambda: any(thread.name == "simulated-pbx-connection" for thread in threading.enumerate()), "not accepted")
             close_and_check(pbx)
+
+
+def test_tls_connection_that_is_reset_before_it_begins(no_leaks: None, certificate: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    outcome: list[type[BaseException]] = []
+
+    def accept(transport: Transport, sock: socket.socket) -> None:
+        try:
+            transport._open(sock)
+        except OSError as error:
+            outcome.append(type(error))
+
+    with SimulatedPBX(ssl_context=certificate[0]) as pbx, socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname(), timeout=TIMEOUT)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        server, _ = listener.accept()
+        client.close()
+        thread = threading.Thread(target=accept, args=(pbx._transport, server))  # it names the thread that it runs on
+        thread.start()
+        thread.join(TIMEOUT)
+    assert outcome == [ConnectionResetError]
 
 
 def test_connection_that_is_accepted_during_close(pbx: SimulatedPBX) -> None:
