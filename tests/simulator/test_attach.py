@@ -82,6 +82,7 @@ def test_unknown_device_that_is_accepted(pbx: SimulatedPBX) -> None:
         assert not any(message["mt"] == "Attached" for message in app.messages)
         pbx.add_phone("nothing", number="22", sip="alice")
         app.wait_mt("Attached")
+        assert app.attach(5, "2")["err"], "what is no text is no device, however kind the PBX"
 
 
 def test_unknown_hw_of_no_known_kind(pbx: SimulatedPBX) -> None:

@@ -22,6 +22,11 @@ def test_value_that_is_none_of_the_choices(pbx: SimulatedPBX, name: str) -> None
     assert getattr(pbx, name) == before
 
 
+def test_choices_from_the_start() -> None:
+    pbx = SimulatedPBX(unknown_hw="silent", login_refusal="close")
+    assert (pbx.unknown_hw, pbx.login_refusal) == ("silent", "close")
+
+
 def test_without_src(pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPhone) -> None:
     pbx.without_src = True
     with RawApp(pbx).login() as app:

@@ -18,6 +18,7 @@ import pytest
 
 import epsignal_sync as eps
 from epsignal_sync.errors import ClosedError, ConnectError, UsageError
+from epsignal_sync.relay.frames import FrameReader, ProtocolError
 from epsignal_sync.simulator import Faults, SimulatedPBX
 from epsignal_sync.simulator.faults import GARBAGE
 
@@ -347,6 +348,14 @@ def test_garbage_goes_to_the_client_between_what_is_sent(ends: Ends) -> None:
     server.sendall(b"after")
     assert read(client, len(GARBAGE) + 9) == GARBAGE + b"moreafter"
     assert is_silent(server)
+
+
+def test_garbage_is_nothing_that_anybody_could_read() -> None:
+    with pytest.raises(ProtocolError):
+        FrameReader(len(GARBAGE)).receive(GARBAGE)
+    with pytest.raises(UnicodeDecodeError):
+        GARBAGE.decode()
+    assert GARBAGE[0] not in range(20, 25), "the content types of TLS"
 
 
 def test_garbage_after_the_end_of_the_stream(ends: Ends) -> None:

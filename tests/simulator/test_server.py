@@ -16,6 +16,7 @@ from typing import Any, cast
 import pytest
 import trustme
 import websocket
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from epsignal_sync.errors import ClosedError, UsageError
@@ -92,6 +93,15 @@ def test_fragments_of_the_app_are_joined(pbx: SimulatedPBX) -> None:
         app.send(iter(signaling(1, {"type": "user_info", "uui": "y"})))
         entry = pbx.wait_for(lambda log: log.last("to-pbx", "aa", type="user_info"))
         assert entry.sig["uui"] == "y"
+
+
+def test_refusal_by_closing_says_that_it_is_one(pbx: SimulatedPBX) -> None:
+    pbx.login_refusal = "close"
+    with connect(pbx.url) as app:
+        app.send(compact({"mt": "AppLogin", "app": "phones", "digest": "00"}))
+        with pytest.raises(ConnectionClosed):
+            app.recv(TIMEOUT)
+        assert app.close_code == 1008
 
 
 def test_no_compression(pbx: SimulatedPBX) -> None:
