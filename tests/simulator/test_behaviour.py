@@ -37,6 +37,9 @@ def test_without_src(pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPho
         call.wait("null")
         assert {message["mt"] for message in app.messages} >= {"Attached", "Sync", "Signaling"}
         assert not any("src" in message for message in app.messages)
+        app.send({**signaling(1, {"type": "rel"}, to=True), "src": "another"})
+        app.challenge()
+        assert len(alice.standing_calls) == 2, "what names a device that nobody attached is not meant for this one"
         app.send({"mt": "Attach", "api": "EpSignal", "src": "2", "hw": "nothing"})
         assert "src" not in app.wait(lambda message: "err" in message)
 
