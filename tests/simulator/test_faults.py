@@ -199,6 +199,13 @@ def test_server_that_cannot_be_reached(ends: Ends) -> None:
     until(lambda: ends.faults.connections == 0, "a failed connection is kept")
 
 
+def test_server_to_which_no_way_leads(ends: Ends) -> None:
+    ends.faults._proxy.addresses[:] = [(socket.AF_INET, ("255.255.255.255", 9))]  # refused at once, not after a try
+    with pytest.raises(ConnectionResetError):
+        ends.connect().recv(1)
+    until(lambda: ends.faults.connections == 0, "a failed connection is kept")
+
+
 def test_server_with_a_second_address(ends: Ends) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         dead = (socket.AF_INET, unused.getsockname())

@@ -122,6 +122,23 @@ def test_restart_that_loses_calls(pbx: SimulatedPBX, alice: SimulatedPhone, bob:
         assert_works(alice, bob)
 
 
+def test_apps_find_out_about_a_restart_when_it_is_over(
+    pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPhone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that who connects again at once meets a PBX that is back."""
+    call, _ = connected(alice, bob)
+    assert pbx._transport is not None
+    cut_off, when_cut_off = pbx._transport.drop, []
+
+    def drop() -> None:
+        when_cut_off.append((alice.registered, call.id))
+        cut_off()
+
+    monkeypatch.setattr(pbx._transport, "drop", drop)
+    pbx.restart(calls="renumbered")
+    assert when_cut_off == [(True, 1)]
+
+
 def test_restart_leaves_unregistered_phones_alone(pbx: SimulatedPBX, alice: SimulatedPhone) -> None:
     alice.unregister()
     pbx.restart()
