@@ -89,5 +89,5 @@ def test_verbs_go_through_the_connection_of_the_device(pbx: SimulatedPBX, phones
     call.hangup()
     phones[0].wait("null", timeout=PATIENCE)
     device.send(Alert(), call=77, to_device=True)
-    [sent] = pbx.wait_for(lambda log: log.entries(place="from-app", device=HW1, call=77), timeout=PATIENCE)
+    sent, *_ = pbx.wait_for(lambda log: log.entries(place="from-app", device=HW1, call=77), timeout=PATIENCE)
     assert sent.type == "alert" and sent.message["to"] is True

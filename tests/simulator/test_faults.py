@@ -3,6 +3,7 @@
 # ruff: noqa: F811 - the fixtures come by import
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
 import random
 import select
@@ -286,6 +287,15 @@ def test_swallow_takes_what_is_on_its_way(ends: Ends) -> None:
     assert_reset(client, server)
 
 
+def test_swallow_of_as_much_as_there_can_be_on_its_way(ends: Ends) -> None:
+    client, server = ends.pair()
+    ends.faults.delay(60)
+    send_until_it_blocks(client, 64 * len(MEGABYTE))
+    ends.faults.swallow()
+    client.sendall(MEGABYTE * 32)  # More than all buffers hold.
+    assert is_silent(server)
+
+
 def test_swallow_of_nothing_leaves_the_connection(ends: Ends) -> None:
     client, server = ends.pair()
     ends.faults.swallow()
@@ -434,6 +444,46 @@ def test_close_with_connections_from_several_threads(ends: Ends) -> None:
     for method in (ends.faults.drop, ends.faults.heal, ends.faults.garbage):
         with pytest.raises(ClosedError, match="new one"):
             method()
+
+
+def test_close_waits_for_its_thread_and_ends_what_waits_for_it(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    proxy = ends.faults._proxy
+    assert proxy._thread.daemon and proxy._thread.name == "simulated-faults"
+    late: concurrent.futures.Future[None] = concurrent.futures.Future()
+    busy, go_on = threading.Event(), threading.Event()
+
+    def job() -> None:
+        busy.set()
+        go_on.wait(TIMEOUT)
+        monkeypatch.setattr(proxy, "_move", lambda tunnels: proxy._jobs.append((go_on.clear, late)))  # when it looks for no more
+
+    join, waited = proxy._thread.join, []
+
+    def joined(timeout: float) -> None:
+        waited.append(timeout)
+        go_on.set()
+        join(TIMEOUT)
+
+    monkeypatch.setattr(proxy._thread, "join", joined)
+    thread = threading.Thread(target=proxy.run, args=(job,))
+    thread.start()
+    assert busy.wait(TIMEOUT)
+    ends.faults.close()
+    thread.join(TIMEOUT)
+    assert waited == [2.0] and go_on.is_set()
+    with pytest.raises(ClosedError, match="new one"):
+        late.result(0)
+
+
+def test_fault_that_cannot_be_made(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    def taken(port: int) -> socket.socket:
+        raise ConnectError("it is somebody else's by now")
+
+    client, server = ends.pair()
+    monkeypatch.setattr("epsignal_sync.simulator.proxy._bind", taken)
+    with pytest.raises(ConnectError, match="somebody else"):
+        ends.faults.refuse()
+    assert_passes(client, server)
 
 
 def test_all_methods_from_all_threads(ends: Ends) -> None:

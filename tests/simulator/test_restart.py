@@ -223,6 +223,23 @@ def test_phone_registers_again(pbx: SimulatedPBX, alice: SimulatedPhone, bob: Si
         call.wait("null")
 
 
+def test_renumbered_calls_take_the_ids_of_calls_that_are_over(pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPhone) -> None:
+    with RawApp(pbx).login() as app:
+        app.attach("aa")
+        ending, _ = connected(alice, bob)
+        kept, _ = connected(alice, pbx.add_phone("cc", number="24", sip="carol"))
+        over, _ = connected(alice, pbx.add_phone("dd", number="25", sip="dave"))
+        over.hangup()
+        until(lambda: sorted(pbx._lines["aa"].legs) == [1, 2, 3, 4], "the rel is on its way")
+        app.forward = False
+        ending.hangup()
+        app.wait_signal("rel", to=False, call=3)
+        alice.reregister(calls="renumbered")
+        assert kept.id == 1 and sorted(pbx._lines["aa"].calls) == [1, 2, 3], "the app has the rel of the old call 3 in hand"
+        app.send(signaling(5, {"type": "facility", "fty": []}, to=True))
+        assert app.wait_signal("rel", to=False, call=5, count=2)["sig"]["cau"]["num"] == 81, "nobody remembers the old call 5"
+
+
 def test_phone_registers_again_and_its_calls_are_lost(pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPhone) -> None:
     call, ringing = connected(alice, bob)
     alice.reregister(calls="lost")
