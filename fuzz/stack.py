@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import logging
-import struct
 from typing import Any
 
 import epsignal_sync as eps
@@ -17,21 +16,13 @@ from epsignal_sync.protocol.session import Attachment
 from epsignal_sync.relay.deliveries import Delivery
 from epsignal_sync.relay.forwarding import Forwarding
 from epsignal_sync.relay.inbox import Answer
+from tests.relay.framing import client_frames, server_frame
 
 LARGEST = 64 * 1024
 """Bytes of the largest message."""
 HWS = ("0090334f1a2b", "0090334f1a2c")
 SOURCES = [f"{hw}-{number}" for number, hw in enumerate(HWS, 1)]
 """The src of each device."""
-
-
-def frame(payload: bytes, opcode: int = 1) -> bytes:
-    """Return one server frame."""
-    if len(payload) < 126:
-        return bytes([0x80 | opcode, len(payload)]) + payload
-    if len(payload) < 65536:
-        return bytes([0x80 | opcode, 126]) + struct.pack("!H", len(payload)) + payload
-    return bytes([0x80 | opcode, 127]) + struct.pack("!Q", len(payload)) + payload
 
 
 class Stack:
@@ -52,7 +43,8 @@ class Stack:
         self._now = 100.0
         self._questions = 0
         session.start()
-        self.receive(frame(b'{"mt":"AppChallengeResult","challenge":"c"}') + frame(b'{"mt":"AppLoginResult","ok":true}'))
+        self._receive_text(b'{"mt":"AppChallengeResult","challenge":"c"}')
+        self._receive_text(b'{"mt":"AppLoginResult","ok":true}')
         for number, hw in enumerate(HWS, 1):
             self._attach(Attachment(f"{hw}-{number}", hw))
         self.own_call = self._intake.device_of(session.route({"src": SOURCES[0]})).dial("23")
@@ -67,7 +59,10 @@ class Stack:
         self._intake.add(eps.Device(self.client, self._connection, attachment))
         self._forwarding.take_entry(attachment, self._now, [])
         for kind in ("AttachResult", "Attached"):
-            self.receive(frame(json.dumps({"mt": kind, "api": "EpSignal", "src": attachment.src}).encode()))
+            self._receive_text(json.dumps({"mt": kind, "api": "EpSignal", "src": attachment.src}).encode())
+
+    def _receive_text(self, text: bytes) -> None:
+        self.receive(server_frame(1, text))
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the PBX as the link thread does. Every second question is answered, the others run out of time."""
@@ -120,19 +115,7 @@ class Stack:
         while chunk := self._forwarding.outbox.chunk():
             data += bytes(chunk)
             self._forwarding.outbox.written(len(chunk))
-        texts = []
-        while data:
-            length, start = data[1] & 0x7F, 2
-            if length == 126:
-                [length], start = struct.unpack_from("!H", data, 2), 4
-            elif length == 127:
-                [length], start = struct.unpack_from("!Q", data, 2), 10
-            key, payload = data[start : start + 4], data[start + 4 : start + 4 + length]
-            mask = (key * (length // 4 + 1))[:length]
-            if data[0] & 0x0F == 1:
-                texts.append((int.from_bytes(payload, "big") ^ int.from_bytes(mask, "big")).to_bytes(length, "big"))
-            data = data[start + 4 + length :]
-        return texts
+        return [payload for opcode, payload in client_frames(data) if opcode == 1]
 
     def forwarded(self, received: set[bytes]) -> list[bytes]:
         """Return what went back to the PBX. The rel with which the library answers a disc of its own call is none of it."""

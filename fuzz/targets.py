@@ -5,25 +5,22 @@ Each check raises whatever goes wrong: an AssertionError with a sentence, or wha
 
 from __future__ import annotations
 
-import io
 import itertools
 import json
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 from attrs import frozen
-from websocket import WebSocketException
-from websocket._abnf import ABNF, continuous_frame, frame_buffer
+from websocket._abnf import ABNF
 
 from epsignal_sync.protocol.codec import decode, encode
 from epsignal_sync.protocol.envelope import OWN_CALL_IDS
 from epsignal_sync.protocol.jsontext import dumps, loads, loads_exact
-from epsignal_sync.relay.frames import FrameReader, ProtocolError
 from tests.messages.strategies import walk
+from tests.relay.framing import CONTROL, read_by_websocket_client, read_frames
 
 from .stack import LARGEST, Stack
-
-Frames = list[tuple[int, bytes]]
 
 
 @frozen
@@ -87,68 +84,33 @@ def same(one: Any, other: Any) -> bool:
 
 def check_frames(one: Input) -> None:
     """Any bytes read the same however they are cut; and where websocket-client reads them, too, it reads the same."""
-    whole = read_frames([one.data])
-    assert read_frames(one.pieces()) == whole, "frames read otherwise when they are cut"
+    whole = read_frames([one.data], LARGEST)
+    assert read_frames(one.pieces(), LARGEST) == whole, "frames read otherwise when they are cut"
     if len(one.data) < 400:
-        assert read_frames([one.data[at : at + 1] for at in range(len(one.data))]) == whole, "frames read otherwise byte by byte"
-    expected, complete = read_by_websocket_client(one.data)
+        assert read_frames([one.data[at : at + 1] for at in range(len(one.data))], LARGEST) == whole, "frames read otherwise byte by byte"
+    expected, complete = read_by_websocket_client(one.data, our_rules())
     messages, code = whole
     assert code is None or not complete, f"websocket-client reads what is refused with {code}"
     assert messages[: len(expected)] == expected, "frames read otherwise than by websocket-client"
 
 
-def read_frames(pieces: list[bytes]) -> tuple[Frames, int | None]:
-    reader = FrameReader(LARGEST)
-    messages: Frames = []
-    try:
-        for piece in pieces:
-            messages += reader.receive(piece)
-    except ProtocolError as error:
-        return messages + error.messages, error.code
-    return messages, None
+def our_rules() -> Callable[[ABNF], bool]:
+    """Return what says of one frame after the other whether we take it too.
 
-
-def read_by_websocket_client(stream: bytes) -> tuple[Frames, bool]:
-    """Return what websocket-client reads up to what it refuses, and whether it has read all of it.
-
-    Unlike us it takes masked frames, large messages and long or fragmented control frames: these count as refused here.
+    Unlike us websocket-client takes masked frames, large messages and long or fragmented control frames.
     """
-    source = io.BytesIO(stream)
+    size = 0
 
-    def receive(size: int) -> bytes:
-        data = source.read(size)
-        if not data:
-            raise EOFError
-        return data
+    def takes(frame: ABNF) -> bool:
+        nonlocal size
+        if frame.mask_value:
+            return False
+        if frame.opcode in CONTROL:
+            return len(frame.data) <= 125 and bool(frame.fin)
+        size = len(frame.data) + (size if frame.opcode == ABNF.OPCODE_CONT else 0)
+        return size <= LARGEST
 
-    frames = frame_buffer(receive, skip_utf8_validation=True)
-    joiner = continuous_frame(fire_cont_frame=False, skip_utf8_validation=True)
-    messages: Frames = []
-    size = read = 0
-    try:
-        while True:
-            read = source.tell()
-            frame = frames.recv_frame()
-            data = frame.data if isinstance(frame.data, bytes) else frame.data.encode()
-            if frame.mask_value:
-                return messages, False
-            if frame.opcode in (ABNF.OPCODE_CLOSE, ABNF.OPCODE_PING, ABNF.OPCODE_PONG):
-                if len(data) > 125 or not frame.fin:
-                    return messages, False
-                messages.append((frame.opcode, data))
-                continue
-            size = len(data) + (size if frame.opcode == ABNF.OPCODE_CONT else 0)
-            if size > LARGEST:
-                return messages, False
-            joiner.validate(frame)
-            joiner.add(frame)
-            if joiner.is_fire(frame):
-                opcode, joined = joiner.extract(frame)
-                messages.append((opcode, bytes(joined.data)))
-    except EOFError:
-        return messages, read == len(stream)
-    except WebSocketException:
-        return messages, False
+    return takes
 
 
 # ---------------------------------------------------------------- connection
@@ -161,7 +123,7 @@ def check_connection(one: Input) -> None:
         for piece in one.pieces():
             stack.receive(piece)
         stack.look_at_everything()
-        received, _ = read_frames(one.pieces())
+        received, _ = read_frames(one.pieces(), LARGEST)
         closed = next((index for index, (opcode, _) in enumerate(received) if opcode == 8), len(received))
         texts = [payload for opcode, payload in received[:closed] if opcode == 1]
         judged = [(text, must_go_on(text, stack.apis)) for text in texts]

@@ -16,6 +16,7 @@ import pytest
 import trustme
 
 import epsignal_sync as eps
+from epsignal_sync.relay import backoff
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from .peer import Peer
@@ -85,6 +86,13 @@ def other_server_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1", "localhost").configure_cert(context)
     return context
+
+
+@pytest.fixture
+def quick_attempts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The delays between two attempts to connect are short; what they are stands in relay/test_backoff.py."""
+    monkeypatch.setattr(backoff, "FIRST_DELAY", 0.02)
+    monkeypatch.setattr(backoff, "LONGEST_DELAY", 0.05)
 
 
 @pytest.fixture

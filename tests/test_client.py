@@ -119,7 +119,7 @@ def test_user_login(pbx: SimulatedPBX, phones: Phones) -> None:
 def test_app_login_on_behalf_of_user(pbx: SimulatedPBX, phones: Phones) -> None:
     pbx.add_user("alice", password="secret")
     with eps.connect(pbx.url, app="phones", sip="alice", password="pwd") as client:
-        client.attach(HW1)
+        assert client.attach(HW1).hw == HW1
 
 
 def test_login_with_info(pbx: SimulatedPBX) -> None:

@@ -331,7 +331,9 @@ def test_deadlocked_callbacks_do_not_block_blocking_calls(client: eps.Client, pb
     client.attach(HW1).wait_attached(timeout=PATIENCE)
     call = phones[0].call("23")
     phones[1].wait("alert", timeout=PATIENCE)
-    client.attach(HW2).wait_attached(timeout=PATIENCE)
+    other = client.attach(HW2)
+    other.wait_attached(timeout=PATIENCE)
+    assert other.attached and not release.is_set()
     call.hangup()
     release.set()
 

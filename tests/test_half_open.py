@@ -8,19 +8,14 @@ import pytest
 
 import epsignal_sync as eps
 from epsignal_sync.messages import Alert, Setup
-from epsignal_sync.relay import backoff
 from epsignal_sync.simulator import Faults, SimulatedPBX, SimulatedPhone
 
 from .conftest import HW1, open_descriptors, wait_until
 from .peer import PATIENCE, Peer
 
+pytestmark = pytest.mark.usefixtures("quick_attempts")
+
 Phones = tuple[SimulatedPhone, SimulatedPhone]
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST_DELAY", 0.02)
-    monkeypatch.setattr(backoff, "LONGEST_DELAY", 0.05)
 
 
 @pytest.fixture

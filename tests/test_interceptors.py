@@ -909,6 +909,7 @@ def test_close_while_a_worker_is_being_started(peer: Peer, peer_client: eps.Clie
     peer_client._interceptors_at_work._workers.append(threading.Thread(target=print))
     peer.drop()
     peer_client.close()
+    assert peer_client.state == "closed"
 
 
 def test_refused_device_lets_go_what_is_held(peer: Peer, peer_client: eps.Client) -> None:

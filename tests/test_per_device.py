@@ -8,7 +8,6 @@ import pytest
 
 import epsignal_sync as eps
 from epsignal_sync.messages import Alert, Setup
-from epsignal_sync.relay import backoff
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from .conftest import HW1, HW2, wait_until
@@ -18,9 +17,7 @@ Phones = tuple[SimulatedPhone, SimulatedPhone]
 
 
 @pytest.fixture
-def client(pbx: SimulatedPBX, phones: Phones, monkeypatch: pytest.MonkeyPatch) -> Iterator[eps.Client]:
-    monkeypatch.setattr(backoff, "FIRST_DELAY", 0.02)
-    monkeypatch.setattr(backoff, "LONGEST_DELAY", 0.05)
+def client(pbx: SimulatedPBX, phones: Phones, quick_attempts: None) -> Iterator[eps.Client]:
     pbx.without_src = True
     with eps.connect(pbx.url, app="phones", password="pwd", per_device=True) as client:
         yield client
@@ -105,4 +102,5 @@ def test_verbs_go_through_the_connection_of_the_device(pbx: SimulatedPBX, phones
     call.hangup()
     phones[0].wait("null", timeout=PATIENCE)
     device.send(Alert(), call=77, to_device=True)
-    pbx.wait_for(lambda log: log.last("from-app", HW1, type="alert"), timeout=PATIENCE)
+    sent, *_ = pbx.wait_for(lambda log: log.entries(place="from-app", device=HW1, call=77), timeout=PATIENCE)
+    assert sent.type == "alert" and sent.message["to"] is True

@@ -82,6 +82,26 @@ def test_fixtures_of_a_conftest_come_first(tmp_path: pathlib.Path) -> None:
     assert code == 0 and "1 passed" in output, output
 
 
+def test_each_test_gets_its_own(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "test_fixtures.py").write_text(
+        "import epsignal_sync as eps\n"
+        "def test_first(phones, epsignal_client, simulated_pbx):\n"
+        "    people = [(phone.number, phone.name, phone.sip, phone.registered) for phone in phones]\n"
+        "    assert people == [('22', 'Alice', 'alice', True), ('23', 'Bob', 'bob', True)]\n"
+        "    assert phones[0].hw == '0090334f1a2b'\n"
+        "    assert epsignal_client.connected and simulated_pbx.connections == 1\n"
+        "    assert not simulated_pbx.log.texts('from-app', mt='Attach')\n"
+        "    epsignal_client.attach(phones[0].hw)\n"
+        "def test_second(simulated_pbx):\n"
+        "    assert simulated_pbx.connections == 0 and not simulated_pbx.log.entries()\n"
+        "    with eps.connect(simulated_pbx.url, app='phones', password='secret'):\n"
+        "        assert simulated_pbx.connections == 1\n",
+        encoding="utf-8",
+    )
+    code, output = run(tmp_path, "-p", PLUGIN, "test_fixtures.py")
+    assert code == 0 and "2 passed" in output, output
+
+
 def test_nothing_is_left_of_a_test(tmp_path: pathlib.Path) -> None:
     """Neither of one that fails with a call going on, nor of one that closes everything itself."""
     (tmp_path / "test_ends.py").write_text(

@@ -39,7 +39,7 @@ def test_other_callers_get_through(phones: Pair, client: eps.Client) -> None:
     alice, bob = phones
     client.attach(HW2).intercept(Setup, eps.block_callers(lambda caller: caller.num == "666"))
     alice.call("23")
-    bob.wait("alert", timeout=PATIENCE)
+    assert bob.wait("alert", timeout=PATIENCE).remote["num"] == "22"
 
 
 def test_outgoing_and_no_media_calls_are_not_blocked(peer: Peer, peer_client: eps.Client) -> None:
@@ -59,7 +59,7 @@ def test_called_number_is_rewritten(phones: Pair, client: eps.Client) -> None:
     alice, bob = phones
     client.attach(HW1).intercept(Setup, eps.rewrite_called({"999": "23"}.get))
     alice.call("999")
-    bob.wait("alert", timeout=PATIENCE)
+    assert bob.wait("alert", timeout=PATIENCE).remote["num"] == "22"
 
 
 @pytest.mark.parametrize("sig", [

@@ -19,14 +19,9 @@ from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 from .conftest import HW1, HW2, open_descriptors, wait_until
 from .peer import PATIENCE, Peer
 
+pytestmark = pytest.mark.usefixtures("quick_attempts")
+
 Phones = tuple[SimulatedPhone, SimulatedPhone]
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The delays between two attempts are short here; what they are stands in relay/test_backoff.py."""
-    monkeypatch.setattr(backoff, "FIRST_DELAY", 0.02)
-    monkeypatch.setattr(backoff, "LONGEST_DELAY", 0.05)
 
 
 @pytest.fixture
@@ -55,7 +50,7 @@ class Seen:
 
 
 def attach_again(peer: Peer, *devices: eps.Device) -> None:
-    """Take the next connection of a client, and attach its devices again."""
+    """Take the next connection of a client, and attach its devices again; ``src`` is that of the first of them."""
     peer.drop()
     peer.login()
     asked = [peer.receive() for _ in devices]
@@ -63,6 +58,9 @@ def attach_again(peer: Peer, *devices: eps.Device) -> None:
     for one in asked:
         peer.send({"mt": "AttachResult", "api": "EpSignal", "src": one["src"]})
         peer.send({"mt": "Attached", "api": "EpSignal", "src": one["src"]})
+    for device in devices:
+        device.wait_attached(timeout=PATIENCE)
+    peer.src = devices[0]._attachment.src
 
 
 def test_events_and_state(peer: Peer, again: eps.Client) -> None:
@@ -96,8 +94,6 @@ def test_each_device_is_attached_once_and_callbacks_stay(peer: Peer, again: eps.
     device.on(Signaling, lambda event: heard.append(event.signal))
     device.intercept(Alert, lambda event: eps.DROP)
     attach_again(peer, device, other)
-    device.wait_attached(timeout=PATIENCE)
-    peer.src = device._attachment.src
     message = peer.signaling(3, {"type": "setup"})
     peer.send(message)
     assert peer.receive() == message
@@ -164,6 +160,7 @@ def test_pbx_that_goes_in_the_middle_of_the_login_refuses_nobody(peer: Peer, aga
     peer.drop()
     peer.login()
     wait_until(lambda: again.connected)
+    assert again.stats.reconnects == 1
 
 
 def test_new_challenge_at_each_login(pbx: SimulatedPBX, phones: Phones) -> None:
@@ -253,8 +250,6 @@ def test_comes_back_after_rubbish(peer: Peer, again: eps.Client, name: str) -> N
     peer.sock.sendall(RUBBISH[name])
     wait_until(lambda: lost.events)
     attach_again(peer, device)
-    device.wait_attached(timeout=PATIENCE)
-    peer.src = device._attachment.src
     message = peer.signaling(3, {"type": "setup"})
     peer.send(message)
     assert peer.receive() == message
@@ -392,7 +387,6 @@ def test_send_that_waits_for_room_ends_with_the_connection(peer: Peer, again: ep
     peer.drop()
     assert isinstance(end(), eps.ConnectionLostError)
     attach_again(peer, device)
-    device.wait_attached(timeout=PATIENCE)
     device.send(Alert(), call=3, to_device=True)
     assert peer.receive()["sig"] == {"type": "alert"}, "nothing of the old connection is sent on the new one"
 
@@ -412,25 +406,35 @@ def test_detached_ends_whoever_waits_for_a_call(peer: Peer, again: eps.Client) -
 # ------------------------------------------------------------ what belongs to one connection
 
 
-def test_verdict_of_an_interceptor_belongs_to_its_connection(peer: Peer, again: eps.Client) -> None:
-    device = peer.attach(again)
-    entered, go_on = threading.Event(), threading.Event()
+class Hanging:
+    """An interceptor that hangs until it is released, and then replaces what it was asked about by an alert."""
 
-    def slow(event: eps.SignalEvent[Setup]) -> Any:
-        entered.set()
-        go_on.wait(PATIENCE)
+    def __init__(self) -> None:
+        self.began, self.release = threading.Event(), threading.Event()
+
+    def __call__(self, event: eps.SignalEvent[Setup]) -> Alert:
+        self.began.set()
+        self.release.wait(PATIENCE)
         return Alert()
 
-    device.intercept(Setup, slow, deadline=2)
+
+def hang_in_interceptor(peer: Peer, device: eps.Device) -> Hanging:
+    """Have an interceptor asked about a setup of call 3, in which it hangs."""
+    interceptor = Hanging()
+    device.intercept(Setup, interceptor, deadline=2)
     peer.send(peer.signaling(3, {"type": "setup"}))
-    assert entered.wait(PATIENCE)
+    assert interceptor.began.wait(PATIENCE)
+    return interceptor
+
+
+def test_verdict_of_an_interceptor_belongs_to_its_connection(peer: Peer, again: eps.Client) -> None:
+    device = peer.attach(again)
+    interceptor = hang_in_interceptor(peer, device)
     attach_again(peer, device)
-    device.wait_attached(timeout=PATIENCE)
-    peer.src = device._attachment.src
     message = peer.signaling(4, {"type": "setup"})
     peer.send(message)
     assert peer.receive() == message, "never a second run beside the first: it passes unasked"
-    go_on.set()
+    interceptor.release.set()
     wait_until(lambda: not again._interceptors_at_work._busy)
     peer.send(peer.signaling(5, {"type": "setup"}))
     assert peer.receive()["sig"] == {"type": "alert"}, "asked again, and nothing came of call 3"
@@ -441,23 +445,12 @@ def test_interceptor_that_returns_while_there_is_no_connection(peer: Peer, again
     monkeypatch.setattr(backoff, "FIRST_DELAY", 1.0)
     monkeypatch.setattr(backoff, "LONGEST_DELAY", 1.0)
     device = peer.attach(again)
-    entered, go_on = threading.Event(), threading.Event()
-
-    def slow(event: eps.SignalEvent[Setup]) -> Any:
-        entered.set()
-        go_on.wait(PATIENCE)
-        return Alert()
-
-    device.intercept(Setup, slow, deadline=2)
-    peer.send(peer.signaling(3, {"type": "setup"}))
-    assert entered.wait(PATIENCE)
+    interceptor = hang_in_interceptor(peer, device)
     peer.drop()
     wait_until(lambda: again.state == "reconnecting")
-    go_on.set()
+    interceptor.release.set()
     wait_until(lambda: not again._interceptors_at_work._busy)
     attach_again(peer, device)
-    device.wait_attached(timeout=PATIENCE)
-    peer.src = device._attachment.src
     peer.send(peer.signaling(4, {"type": "setup"}))
     assert peer.receive()["sig"] == {"type": "alert"}, "its run has ended, so that it is asked again"
 
@@ -479,7 +472,6 @@ def test_forward_of_a_message_of_the_connection_before(peer: Peer, again: eps.Cl
     peer.send(peer.signaling(3, {"type": "setup"}))
     wait_until(lambda: events)
     attach_again(peer, device)
-    device.wait_attached(timeout=PATIENCE)
     with pytest.raises(eps.ConnectionLostError, match="the connection it came on is gone"):
         events[0].forward()
     peer.src = device._attachment.src
@@ -526,7 +518,6 @@ def test_many_reconnects_leave_nothing(peer: Peer, again: eps.Client) -> None:
     threads, descriptors = None, None
     for count in itertools.count(1):
         attach_again(peer, device)
-        device.wait_attached(timeout=PATIENCE)
         if count == 10:
             threads, descriptors = threading.active_count(), open_descriptors()
         if count == 100:

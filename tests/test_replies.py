@@ -155,6 +155,7 @@ def test_what_has_come_is_not_failed_by_the_end() -> None:
     reply.settle()
     replies.end(closed())
     replies.wait(reply, Deadline(0), "it did not come")
+    assert reply._error is None
 
 
 def test_no_reply_is_kept_after_its_wait() -> None:

@@ -8,19 +8,14 @@ from collections.abc import Iterator
 import pytest
 
 import epsignal_sync as eps
-from epsignal_sync.relay import backoff
 from epsignal_sync.simulator import SimulatedPBX
 
 from .conftest import HW1, wait_until
 from .peer import PATIENCE, Peer
 
+pytestmark = pytest.mark.usefixtures("quick_attempts")
+
 UNREACHABLE = "ws://127.0.0.1:1/"
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "FIRST_DELAY", 0.02)
-    monkeypatch.setattr(backoff, "LONGEST_DELAY", 0.05)
 
 
 @pytest.fixture

@@ -54,6 +54,15 @@ class Long:
         self.release.wait(PATIENCE)
 
 
+def begin_long_callback(peer: Peer, client: eps.Client) -> Long:
+    """Attach a device and send it the message whose callback hangs."""
+    peer.attach(client)
+    long = Long()
+    client.on(Alert, long)
+    ring(peer)
+    return long
+
+
 def watchdogs() -> list[threading.Thread]:
     return [thread for thread in threading.enumerate() if thread.name == "epsignal-watchdog"]
 
@@ -65,10 +74,7 @@ def ring(peer: Peer) -> None:
 
 
 def test_long_callback_is_told_of_with_its_stack(peer: Peer, peer_client: eps.Client, warnings: list[logging.LogRecord]) -> None:
-    peer.attach(peer_client)
-    long = Long()
-    peer_client.on(Alert, long)
-    ring(peer)
+    long = begin_long_callback(peer, peer_client)
     wait_until(lambda: warnings)
     long.release.set()
     record = warnings[0]
@@ -120,10 +126,7 @@ def test_callbacks_that_are_short_are_not_told_of(
 def test_sleeps_while_nothing_runs(peer: Peer, peer_client: eps.Client, warnings: list[logging.LogRecord]) -> None:
     dog = peer_client._callbacks._watchdog
     wait_until(lambda: dog._asleep)
-    peer.attach(peer_client)
-    long = Long()
-    peer_client.on(Alert, long)
-    ring(peer)
+    long = begin_long_callback(peer, peer_client)
     wait_until(lambda: warnings)
     long.release.set()
     wait_until(lambda: dog._asleep)
@@ -132,10 +135,7 @@ def test_sleeps_while_nothing_runs(peer: Peer, peer_client: eps.Client, warnings
 def test_callback_on_the_thread_of_a_dispatcher(peer: Peer, warnings: list[logging.LogRecord]) -> None:
     jobs: list[Callable[[], int]] = []
     with peer.client(dispatcher=jobs.append) as client:
-        peer.attach(client)
-        long = Long()
-        client.on(Alert, long)
-        ring(peer)
+        long = begin_long_callback(peer, client)
         wait_until(lambda: jobs)
         thread = threading.Thread(target=jobs[0], name="user-interface")
         thread.start()
@@ -164,10 +164,7 @@ def test_close_inside_a_long_callback(peer: Peer, warnings: list[logging.LogReco
 
 def test_close_while_a_callback_hangs_ends_the_watchdog(peer: Peer) -> None:
     client = peer.client()
-    peer.attach(client)
-    long = Long()
-    client.on(Alert, long)
-    ring(peer)
+    long = begin_long_callback(peer, client)
     assert long.began.wait(PATIENCE)
     peer.drop()
     client.close()

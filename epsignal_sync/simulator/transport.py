@@ -13,6 +13,7 @@ import selectors
 import socket
 import ssl
 import threading
+import traceback
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
@@ -194,7 +195,11 @@ class Transport:
         stream: Any = sock
         self._track(sock)
         if self._context is not None:
-            secured = self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+            try:
+                secured = self._context.wrap_socket(sock, server_side=True, do_handshake_on_connect=False)
+            except OSError as error:
+                _close_lost(error)
+                raise
             self._track(secured)
             try:
                 secured.settimeout(OPEN_TIMEOUT)
@@ -221,6 +226,14 @@ class Transport:
             self._serve_app(wire)
         finally:
             wire.end()
+
+
+def _close_lost(error: OSError) -> None:
+    """Close the socket that ssl, before Python 3.13, loses where the app has reset the connection before it is wrapped."""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        lost = frame.f_locals.get("self")
+        if isinstance(lost, ssl.SSLSocket):
+            lost.close()
 
 
 class Wire:

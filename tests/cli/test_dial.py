@@ -205,5 +205,5 @@ def test_what_is_no_sip_name(number: str) -> None:
 
 
 @pytest.mark.parametrize("number", ["23", "*21#", "RN30123", "I4930123"])
-def test_what_is_a_number(number: str) -> None:
+def test_number_is_not_refused(number: str) -> None:
     check_called(number, as_sip=False)

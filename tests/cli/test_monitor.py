@@ -98,8 +98,8 @@ def test_two_phones(pbx: SimulatedPBX, phones: Phones) -> None:
         attached(pbx, HW2)
         talk(phones)
         hang_up(phones)
-        epsignal.read_until(f"{HW1}    to   Bob (23)                  null")
-        epsignal.read_until(f"{HW2}    from Alice Ä (22)              null")
+        for line in (f"{HW1}    to   Bob (23)                  null", f"{HW2}    from Alice Ä (22)              null"):
+            assert line in epsignal.read_until(line)
 
 
 def test_interrupt_leaves_the_calls_alone(pbx: SimulatedPBX, phones: Phones) -> None:
@@ -162,8 +162,9 @@ def test_client_certificate(authority: trustme.CA, ca_file: str, tmp_path: Path)
         pbx.add_phone(HW1, number="22", sip="alice")
         options = ["--ca-file", ca_file, "--client-certificate", str(tmp_path / "client.pem"), "--client-key", str(tmp_path / "client.key")]
         with monitor(pbx, HW1, *options) as epsignal:
+            assert pbx.connections == 1
             epsignal.interrupt()
-            epsignal.end(0)
+            assert epsignal.end(0) == ""
 
 
 def test_loss_of_the_connection(pbx: SimulatedPBX, phones: Phones) -> None:
@@ -284,8 +285,10 @@ def test_json_on_a_terminal(pbx: SimulatedPBX, phones: Phones) -> None:
 def test_password_is_asked_for_on_a_terminal(pbx: SimulatedPBX) -> None:
     with Running("monitor", HW1, "--url", pbx.url, "--app", "monitor", columns=80) as epsignal:
         epsignal.read_until("Password: ")
+        assert pbx.connections == 0
         epsignal.type(f"{PASSWORD}\n")
         attached(pbx, HW1)
+        assert pbx.connections == 1
         epsignal.interrupt()
         epsignal.end(0)
 

@@ -102,7 +102,10 @@ def test_server_that_demands_none_is_not_shown_it(server_context: ssl.SSLContext
     certificate = in_file(tmp_path, CLIENT.pem + CLIENT.key_pem())
     with SimulatedPBX(ssl_context=server_context) as pbx:
         pbx.add_app("phones", password=PASSWORD)
-        eps.connect(pbx.url, app="phones", password=PASSWORD, ca_file=ca_file, client_certificate=certificate, timeout=LONG).close()
+        with eps.connect(pbx.url, app="phones", password=PASSWORD, ca_file=ca_file, client_certificate=certificate, timeout=LONG):
+            assert pbx._transport is not None
+            [at_the_pbx] = [sock for sock in pbx._transport._threads.values() if isinstance(sock, ssl.SSLSocket)]
+            assert at_the_pbx.getpeercert(binary_form=True) is None
 
 
 def wrong(**options: str | None) -> str:

@@ -28,7 +28,7 @@ from epsignal_sync.relay.frames import (
 from epsignal_sync.relay.inbox import Answer, Outgoing
 
 from ..messages.strategies import signaling
-from .test_frames import server_frame
+from .framing import client_frames, server_frame
 
 LARGEST = 1024 * 1024
 RING = b'{"mt":"Signaling","api":"EpSignal","src":"1","to":true,"call":3,"sig":{"type":"alert"}}'
@@ -38,22 +38,6 @@ def frame(payload: bytes | str | dict[str, Any], opcode: int = OPCODE_TEXT) -> b
     if isinstance(payload, dict):
         payload = json.dumps(payload)
     return server_frame(opcode, payload.encode("utf-8") if isinstance(payload, str) else payload)
-
-
-def client_frames(data: bytes) -> list[tuple[int, bytes]]:
-    """Read what a client wrote: final, masked frames only."""
-    found = []
-    while data:
-        assert data[0] & 0x80 and data[1] & 0x80
-        length, start = data[1] & 0x7F, 2
-        if length == 126:
-            [length], start = struct.unpack_from("!H", data, 2), 4
-        elif length == 127:
-            [length], start = struct.unpack_from("!Q", data, 2), 10
-        key, payload = data[start : start + 4], data[start + 4 : start + 4 + length]
-        found.append((data[0] & 0x0F, bytes(byte ^ key[index % 4] for index, byte in enumerate(payload))))
-        data = data[start + 4 + length :]
-    return found
 
 
 def written(forwarding: Forwarding) -> list[tuple[int, bytes]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import itertools
 import struct
 import time
@@ -11,7 +10,7 @@ import tracemalloc
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from websocket._abnf import ABNF, continuous_frame, frame_buffer
+from websocket._abnf import ABNF
 
 from epsignal_sync.relay.frames import (
     OPCODE_BINARY,
@@ -28,22 +27,10 @@ from epsignal_sync.relay.frames import (
     parse_close,
 )
 
+from .framing import Messages, read_by_websocket_client, read_frames, server_frame
+
 LARGEST = 16 * 1024 * 1024
 CLOSE_CODES = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999]
-
-Messages = list[tuple[int, bytes]]
-
-
-def server_frame(opcode: int, payload: bytes = b"", *, final: bool = True, bits: int = 0) -> bytes:
-    """Return an unmasked frame; ``bits`` are set in its first byte in addition."""
-    length = len(payload)
-    if length < 126:
-        header = struct.pack("!BB", final << 7 | bits | opcode, length)
-    elif length < 65536:
-        header = struct.pack("!BBH", final << 7 | bits | opcode, 126, length)
-    else:
-        header = struct.pack("!BBQ", final << 7 | bits | opcode, 127, length)
-    return header + payload
 
 
 def read(stream: bytes, *, chunk: int = 65536, largest: int = LARGEST) -> Messages:
@@ -53,41 +40,8 @@ def read(stream: bytes, *, chunk: int = 65536, largest: int = LARGEST) -> Messag
 
 def outcome(stream: bytes, cuts: list[int], largest: int = LARGEST) -> tuple[Messages, int | None]:
     """Return the messages, those in the error included, and the code of the error."""
-    reader = FrameReader(largest)
-    messages: Messages = []
     edges = [0, *sorted(cut % (len(stream) + 1) for cut in cuts), len(stream)]
-    try:
-        for start, end in itertools.pairwise(edges):
-            messages += reader.receive(stream[start:end])
-    except ProtocolError as error:
-        return messages + error.messages, error.code
-    return messages, None
-
-
-def read_by_websocket_client(stream: bytes) -> Messages:
-    source = io.BytesIO(stream)
-
-    def receive(size: int) -> bytes:
-        data = source.read(size)
-        if not data:
-            raise EOFError
-        return data
-
-    frames = frame_buffer(receive, skip_utf8_validation=True)
-    joiner = continuous_frame(fire_cont_frame=False, skip_utf8_validation=True)
-    messages: Messages = []
-    while source.tell() < len(stream):
-        frame = frames.recv_frame()
-        if frame.opcode in (ABNF.OPCODE_CLOSE, ABNF.OPCODE_PING, ABNF.OPCODE_PONG):
-            assert isinstance(frame.data, bytes)
-            messages.append((frame.opcode, frame.data))
-            continue
-        joiner.validate(frame)
-        joiner.add(frame)
-        if joiner.is_fire(frame):
-            opcode, joined = joiner.extract(frame)
-            messages.append((opcode, joined.data))
-    return messages
+    return read_frames([stream[start:end] for start, end in itertools.pairwise(edges)], largest)
 
 
 def assert_refused(stream: bytes, code: int, text: str, *, largest: int = LARGEST) -> None:
@@ -133,7 +87,8 @@ cut_points = st.lists(st.integers(0, 2**20), max_size=12)
 def test_any_frames_cut_anywhere_read_as_by_websocket_client(frames: list[bytes], cuts: list[int]) -> None:
     stream = b"".join(frames)
 
-    assert outcome(stream, cuts) == (read_by_websocket_client(stream), None)
+    messages, complete = read_by_websocket_client(stream)
+    assert complete and outcome(stream, cuts) == (messages, None)
 
 
 @at_any_speed
@@ -141,7 +96,7 @@ def test_any_frames_cut_anywhere_read_as_by_websocket_client(frames: list[bytes]
 def test_frames_that_come_byte_by_byte(frames: list[bytes]) -> None:
     stream = b"".join(frame for frame in frames if len(frame) < 500 and frame[0] & 0x80 and frame[0] & 0x0F)
 
-    assert read(stream, chunk=1) == read_by_websocket_client(stream)
+    assert (read(stream, chunk=1), True) == read_by_websocket_client(stream)
 
 
 @at_any_speed
@@ -161,7 +116,7 @@ def test_websocket_client_reads_what_was_encoded(messages: Messages) -> None:
     keys = masking_keys()
     stream = b"".join(encode_frame(opcode, payload, next(keys)) for opcode, payload in messages)
 
-    assert read_by_websocket_client(stream) == messages
+    assert read_by_websocket_client(stream) == (messages, True)
 
 
 @at_any_speed

@@ -118,6 +118,13 @@ def fails(handler: Handler, wakeup: Wakeup, *, server_tls: ssl.SSLContext | None
     return str(error)
 
 
+def assert_opens(where: str, wakeup: Wakeup, tls: TLSSettings = NO_TLS, timeout: float | None = LONG) -> None:
+    """Assert that an attempt makes a websocket, on which nothing was said yet."""
+    sock, rest = open_websocket(parse_url(where), tls, Deadline(timeout), wakeup)
+    with sock:
+        assert rest == b"" and sock.gettimeout() == 0
+
+
 # The upgrade
 
 
@@ -368,12 +375,12 @@ def test_resolver_that_crashes(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) 
 def test_numeric_address_needs_no_resolver(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket, "getaddrinfo", None)
     with Server(upgrading()) as server:
-        open_websocket(parse_url(url(server.port)), NO_TLS, Deadline(LONG), wakeup)[0].close()
+        assert_opens(url(server.port), wakeup)
 
 
 def test_name_is_resolved(wakeup: Wakeup) -> None:
     with Server(upgrading()) as server:
-        open_websocket(parse_url(url(server.port, "localhost")), NO_TLS, Deadline(LONG), wakeup)[0].close()
+        assert_opens(url(server.port, "localhost"), wakeup)
 
 
 def hanging(monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
@@ -412,13 +419,13 @@ def test_tcp_connect_that_hangs(wakeup: Wakeup) -> None:
 def test_first_address_swallows_everything(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch) -> None:
     with FullServer() as black_hole, Server(upgrading()) as server:
         monkeypatch.setattr(socket, "getaddrinfo", resolving_to(black_hole, ("127.0.0.1", server.port)))
-        open_websocket(parse_url(url(server.port, "pbx.example")), NO_TLS, Deadline(6), wakeup)[0].close()
+        assert_opens(url(server.port, "pbx.example"), wakeup, timeout=6)
 
 
 def test_first_address_refuses(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch, closed_port: int) -> None:
     with Server(upgrading()) as server:
         monkeypatch.setattr(socket, "getaddrinfo", resolving_to(("127.0.0.1", closed_port), ("127.0.0.1", server.port)))
-        open_websocket(parse_url(url(server.port, "pbx.example")), NO_TLS, Deadline(None), wakeup)[0].close()
+        assert_opens(url(server.port, "pbx.example"), wakeup, timeout=None)
 
 
 def test_every_address_fails(wakeup: Wakeup, monkeypatch: pytest.MonkeyPatch, closed_port: int) -> None:
@@ -478,8 +485,7 @@ def test_fingerprint_instead_of_the_chain(wakeup: Wakeup, tmp_path: Path) -> Non
     own = Certified(None)
     with Server(upgrading(), own.context(tmp_path)) as server:
         for written in (own.fingerprint, own.fingerprint.lower().replace(":", "")):
-            where = parse_url(url(server.port, scheme="wss"))
-            open_websocket(where, TLSSettings(fingerprint=written), Deadline(LONG), wakeup)[0].close()
+            assert_opens(url(server.port, scheme="wss"), wakeup, TLSSettings(fingerprint=written))
 
 
 def test_wrong_fingerprint_sends_nothing(wakeup: Wakeup, certificates: Certificates) -> None:
@@ -508,7 +514,7 @@ def test_verify_false_warns_once_for_each_connection(
     assert len(caplog.records) == 2
 
 
-def refused_certificate(wakeup: Wakeup, context: ssl.SSLContext, tls: TLSSettings, fingerprint: str, says: str) -> None:
+def assert_certificate_refused(wakeup: Wakeup, context: ssl.SSLContext, tls: TLSSettings, fingerprint: str, says: str) -> None:
     received: list[bytes] = []
     text = fails(lambda sock: received.append(sock.recv(4096)), wakeup, server_tls=context, scheme="wss", tls=tls)
     assert "certificate of 127.0.0.1:" in text and says in text
@@ -520,25 +526,25 @@ def test_certificate_expired(wakeup: Wakeup, certificates: Certificates) -> None
     past = datetime.datetime(2020, 1, 1, tzinfo=datetime.timezone.utc)
     old = certificates.ca.issue_cert("127.0.0.1", not_before=past - datetime.timedelta(9), not_after=past)
     pin = fingerprint_of(old.cert_chain_pems[0].bytes())
-    refused_certificate(wakeup, serving(old), certificates.trusting, pin, "it has expired")
+    assert_certificate_refused(wakeup, serving(old), certificates.trusting, pin, "it has expired")
 
 
 def test_certificate_of_another_host(wakeup: Wakeup, certificates: Certificates) -> None:
     other = certificates.ca.issue_cert("other.example", "192.0.2.1")
     pin = fingerprint_of(other.cert_chain_pems[0].bytes())
-    refused_certificate(wakeup, serving(other), certificates.trusting, pin, "made for another IP address")
+    assert_certificate_refused(wakeup, serving(other), certificates.trusting, pin, "made for another IP address")
     with Server(stall, serving(other)) as server:
         text = str(failure(url(server.port, "localhost", "wss"), wakeup, certificates.trusting))
     assert "made for another host name" in text
 
 
 def test_certificate_of_an_unknown_issuer(wakeup: Wakeup, certificates: Certificates) -> None:
-    refused_certificate(wakeup, serving(certificates.good), TLSSettings(), certificates.fingerprint, "an issuer that is not among")
+    assert_certificate_refused(wakeup, serving(certificates.good), TLSSettings(), certificates.fingerprint, "an issuer that is not among")
 
 
 def test_certificate_self_signed(wakeup: Wakeup, tmp_path: Path) -> None:
     own = Certified(None)
-    refused_certificate(wakeup, own.context(tmp_path), TLSSettings(), own.fingerprint, "it is self-signed")
+    assert_certificate_refused(wakeup, own.context(tmp_path), TLSSettings(), own.fingerprint, "it is self-signed")
 
 
 def test_certificate_that_only_python_3_13_refuses(wakeup: Wakeup, tmp_path: Path) -> None:
@@ -550,10 +556,10 @@ def test_certificate_that_only_python_3_13_refuses(wakeup: Wakeup, tmp_path: Pat
     # The flag is what Python 3.13 sets: with it set and cleared here, every version tests both.
     tls.context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     with Server(upgrading(), device.context(tmp_path)) as server:
-        open_websocket(parse_url(url(server.port, scheme="wss")), tls, Deadline(LONG), wakeup)[0].close()
+        assert_opens(url(server.port, scheme="wss"), wakeup, tls)
     tls.context.verify_flags |= ssl.VERIFY_X509_STRICT
     says = "Python 3.13 and newer enforce while 3.12 takes"
-    refused_certificate(wakeup, device.context(tmp_path), tls, device.fingerprint, says)
+    assert_certificate_refused(wakeup, device.context(tmp_path), tls, device.fingerprint, says)
 
 
 def test_certificate_that_cannot_be_fetched_again(wakeup: Wakeup, certificates: Certificates) -> None:
@@ -637,7 +643,7 @@ def test_certificate_settings_without_tls(wakeup: Wakeup) -> None:
 # Cancel, from another thread, in each step
 
 
-def cancelled(where: str, tls: TLSSettings, wakeup: WatchedWakeup, reached: threading.Event) -> None:
+def assert_cancelled(where: str, tls: TLSSettings, wakeup: WatchedWakeup, reached: threading.Event) -> None:
     outcome: list[BaseException] = []
 
     def run() -> None:
@@ -657,7 +663,7 @@ def cancelled(where: str, tls: TLSSettings, wakeup: WatchedWakeup, reached: thre
 
 def test_cancel_in_the_name_lookup(wakeup: WatchedWakeup, monkeypatch: pytest.MonkeyPatch) -> None:
     asked, release = hanging(monkeypatch)
-    cancelled(url(9, "pbx.example"), NO_TLS, wakeup, asked)
+    assert_cancelled(url(9, "pbx.example"), NO_TLS, wakeup, asked)
     release.set()
     for resolver in resolvers():
         resolver.join(LONG)
@@ -666,13 +672,13 @@ def test_cancel_in_the_name_lookup(wakeup: WatchedWakeup, monkeypatch: pytest.Mo
 def test_cancel_in_the_tcp_connect(wakeup: WatchedWakeup) -> None:
     with FullServer() as where:
         before = descriptors()
-        cancelled(url(where[1]), NO_TLS, wakeup, wakeup.waiting)
+        assert_cancelled(url(where[1]), NO_TLS, wakeup, wakeup.waiting)
         assert descriptors() == before
 
 
 def test_cancel_in_the_tls_handshake(wakeup: WatchedWakeup) -> None:
     with Server(stall) as server:
-        cancelled(url(server.port, scheme="wss"), NO_TLS, wakeup, server.connected)
+        assert_cancelled(url(server.port, scheme="wss"), NO_TLS, wakeup, server.connected)
 
 
 def test_cancel_in_the_upgrade(wakeup: WatchedWakeup) -> None:
@@ -684,7 +690,7 @@ def test_cancel_in_the_upgrade(wakeup: WatchedWakeup) -> None:
         stall(sock)
 
     with Server(request) as server:
-        cancelled(url(server.port), NO_TLS, wakeup, requested)
+        assert_cancelled(url(server.port), NO_TLS, wakeup, requested)
 
 
 def test_cancel_before_the_start(wakeup: Wakeup) -> None:
@@ -700,4 +706,4 @@ def test_wake_does_not_end_an_attempt(wakeup: WatchedWakeup) -> None:
         upgrading()(sock)
 
     with Server(wake) as server:
-        open_websocket(parse_url(url(server.port)), NO_TLS, Deadline(LONG), wakeup)[0].close()
+        assert_opens(url(server.port), wakeup)

@@ -103,6 +103,7 @@ def test_wakes_from_many_threads_end_every_wait(wakeup: Wakeup) -> None:
         wakeup.wait(None, read=False, write=False, timeout=None)
     for thread in threads:
         thread.join(LONG)
+        assert not thread.is_alive()
 
 
 def test_cancel_during_a_wait(wakeup: Wakeup, pair: tuple[socket.socket, socket.socket]) -> None:

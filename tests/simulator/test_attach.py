@@ -10,6 +10,7 @@ import pytest
 from epsignal_sync.errors import UsageError
 from epsignal_sync.simulator import SimulatedPBX
 
+from .test_path import signaling
 from .test_raw_app import RawApp, no_leaks, pbx  # noqa: F401
 
 
@@ -52,6 +53,18 @@ def test_the_other_name_of_the_api(pbx: SimulatedPBX) -> None:
         assert app.wait_mt("Attached")["api"] == "Api"
 
 
+def test_calls_of_apps_are_in_no_sync(pbx: SimulatedPBX) -> None:
+    pbx.add_phone("aa", number="22", sip="alice")
+    with RawApp(pbx).login() as app:
+        app.attach("aa")
+        app.send(signaling(-1, {"type": "setup", "channel": -1, "cd": {"num": "2"}}, to=False))
+        app.wait_signal("setup_ack", to=True, call=-1)
+        app.attach("aa", "2")
+        app.wait_mt("Sync", 4)
+        app.challenge()
+        assert [message["call"] for message in app.messages if message["mt"] == "Sync"] == [1, 2] * 2
+
+
 def test_attach_without_src(pbx: SimulatedPBX) -> None:
     pbx.add_phone("aa", number="22", sip="alice")
     with RawApp(pbx).login() as app:
@@ -82,6 +95,7 @@ def test_unknown_device_that_is_accepted(pbx: SimulatedPBX) -> None:
         assert not any(message["mt"] == "Attached" for message in app.messages)
         pbx.add_phone("nothing", number="22", sip="alice")
         app.wait_mt("Attached")
+        assert app.attach(5, "2")["err"], "what is no text is no device, however kind the PBX"
 
 
 def test_unknown_hw_of_no_known_kind(pbx: SimulatedPBX) -> None:

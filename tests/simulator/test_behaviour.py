@@ -9,9 +9,9 @@ from epsignal_sync.errors import UsageError
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from .test_app_calls import SETUP
-from .test_path import signaling
+from .test_path import alice, bob, signaling  # noqa: F401
 from .test_raw_app import RawApp, no_leaks, pbx  # noqa: F401
-from .test_restart import alice, bob, connected  # noqa: F401
+from .test_restart import connected
 
 
 @pytest.mark.parametrize("name", ["unknown_hw", "login_refusal", "second_attach", "calls_without_app"])
@@ -20,6 +20,11 @@ def test_value_that_is_none_of_the_choices(pbx: SimulatedPBX, name: str) -> None
     with pytest.raises(UsageError, match=before):
         setattr(pbx, name, "crash")
     assert getattr(pbx, name) == before
+
+
+def test_choices_from_the_start() -> None:
+    pbx = SimulatedPBX(unknown_hw="silent", login_refusal="close")
+    assert (pbx.unknown_hw, pbx.login_refusal) == ("silent", "close")
 
 
 def test_without_src(pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPhone) -> None:
@@ -32,6 +37,9 @@ def test_without_src(pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPho
         call.wait("null")
         assert {message["mt"] for message in app.messages} >= {"Attached", "Sync", "Signaling"}
         assert not any("src" in message for message in app.messages)
+        app.send({**signaling(1, {"type": "rel"}, to=True), "src": "another"})
+        app.challenge()
+        assert len(alice.standing_calls) == 2, "what names a device that nobody attached is not meant for this one"
         app.send({"mt": "Attach", "api": "EpSignal", "src": "2", "hw": "nothing"})
         assert "src" not in app.wait(lambda message: "err" in message)
 

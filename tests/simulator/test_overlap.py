@@ -109,7 +109,7 @@ def test_timeout_with_a_part_of_a_number(quick: SimulatedPBX, number: str) -> No
 
 def test_timeout_with_a_number(quick: SimulatedPBX) -> None:
     call = quick.add_phone("aa", number="22", sip="alice").call("2345", overlap=True)
-    call.wait("alert")
+    assert call.wait("alert") == "alert"
 
 
 def test_timeout_counts_from_the_last_digit(pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPhone) -> None:
@@ -160,6 +160,7 @@ def test_app_dials_on(pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPh
         app.send(signaling(-1, {"type": "setup", "channel": -1}, to=False))
         app.send(signaling(-1, {"type": "info", "cd": {"num": "2345"}}, to=False))
         app.wait_signal("alert", to=True, call=-1)
+        assert [call.state for call in bob.calls] == ["alert"]
 
 
 @pytest.mark.parametrize("alice", ["h323", "sip"], indirect=True)

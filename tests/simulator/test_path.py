@@ -208,6 +208,18 @@ def test_id_is_not_reused_while_its_rel_is_on_the_way(pbx: SimulatedPBX, alice: 
         assert third.id == ringing.id
 
 
+def test_id_is_free_when_the_app_goes_that_has_its_rel_in_hand(pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPhone) -> None:
+    _, ringing = connect(alice, bob)
+    with RawApp(pbx, forward=False).login() as app:
+        app.attach("bb")
+        bob.hangup()
+        alice.hangup()
+        app.wait_signal("rel", to=False)
+        app.wait_signal("rel", to=True)
+        pbx.drop_connections()
+    assert bob.call("22").id == ringing.id
+
+
 def test_signaling_for_an_unregistered_phone_is_ignored(pbx: SimulatedPBX, alice: SimulatedPhone) -> None:
     with RawApp(pbx).login() as app:
         app.attach("aa")

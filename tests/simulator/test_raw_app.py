@@ -160,7 +160,7 @@ class RawApp:
         assert self.try_login(**options)["ok"] is True
         return self
 
-    def attach(self, hw: str, src: Any = "1", *, api: str = "EpSignal") -> dict[str, Any]:
+    def attach(self, hw: Any, src: Any = "1", *, api: str = "EpSignal") -> dict[str, Any]:
         self.send({"mt": "Attach", "api": api, "src": src, "hw": hw})
         return self.wait(lambda message: message["mt"] == "AttachResult" and message["src"] == src)
 

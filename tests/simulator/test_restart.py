@@ -12,18 +12,8 @@ from epsignal_sync.errors import DetachedError, ReplyTimeout, UsageError
 from epsignal_sync.simulator import SimulatedCall, SimulatedPBX, SimulatedPhone
 
 from .test_app_calls import SETUP
-from .test_path import signaling
+from .test_path import alice, bob, signaling  # noqa: F401
 from .test_raw_app import RawApp, no_leaks, pbx, until  # noqa: F401
-
-
-@pytest.fixture
-def alice(pbx: SimulatedPBX) -> SimulatedPhone:
-    return pbx.add_phone("aa", number="22", sip="alice", name="Älice")
-
-
-@pytest.fixture
-def bob(pbx: SimulatedPBX) -> SimulatedPhone:
-    return pbx.add_phone("bb", number="23", sip="bob", name="Bob", kind="sip")
 
 
 def connected(caller: SimulatedPhone, called: SimulatedPhone) -> tuple[SimulatedCall, SimulatedCall]:
@@ -132,6 +122,23 @@ def test_restart_that_loses_calls(pbx: SimulatedPBX, alice: SimulatedPhone, bob:
         assert_works(alice, bob)
 
 
+def test_apps_find_out_about_a_restart_when_it_is_over(
+    pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPhone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that who connects again at once meets a PBX that is back."""
+    call, _ = connected(alice, bob)
+    assert pbx._transport is not None
+    cut_off, when_cut_off = pbx._transport.drop, []
+
+    def drop() -> None:
+        when_cut_off.append((alice.registered, call.id))
+        cut_off()
+
+    monkeypatch.setattr(pbx._transport, "drop", drop)
+    pbx.restart(calls="renumbered")
+    assert when_cut_off == [(True, 1)]
+
+
 def test_restart_leaves_unregistered_phones_alone(pbx: SimulatedPBX, alice: SimulatedPhone) -> None:
     alice.unregister()
     pbx.restart()
@@ -214,6 +221,23 @@ def test_phone_registers_again(pbx: SimulatedPBX, alice: SimulatedPhone, bob: Si
         until(lambda: [state for _, state in standing(alice)] == ["connected", "call-proc"], "no standing calls")
         ringing.hangup()
         call.wait("null")
+
+
+def test_renumbered_calls_take_the_ids_of_calls_that_are_over(pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPhone) -> None:
+    with RawApp(pbx).login() as app:
+        app.attach("aa")
+        ending, _ = connected(alice, bob)
+        kept, _ = connected(alice, pbx.add_phone("cc", number="24", sip="carol"))
+        over, _ = connected(alice, pbx.add_phone("dd", number="25", sip="dave"))
+        over.hangup()
+        until(lambda: sorted(pbx._lines["aa"].legs) == [1, 2, 3, 4], "the rel is on its way")
+        app.forward = False
+        ending.hangup()
+        app.wait_signal("rel", to=False, call=3)
+        alice.reregister(calls="renumbered")
+        assert kept.id == 1 and sorted(pbx._lines["aa"].calls) == [1, 2, 3], "the app has the rel of the old call 3 in hand"
+        app.send(signaling(5, {"type": "facility", "fty": []}, to=True))
+        assert app.wait_signal("rel", to=False, call=5, count=2)["sig"]["cau"]["num"] == 81, "nobody remembers the old call 5"
 
 
 def test_phone_registers_again_and_its_calls_are_lost(pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPhone) -> None:

@@ -7,6 +7,7 @@ import json
 import select
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -15,10 +16,12 @@ from typing import Any, cast
 import pytest
 import trustme
 import websocket
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from epsignal_sync.errors import ClosedError, UsageError
 from epsignal_sync.simulator import SimulatedPBX
+from epsignal_sync.simulator.transport import Transport
 
 from .test_raw_app import TIMEOUT, RawApp, abort, compact, digest, no_leaks, pbx, until  # noqa: F401
 
@@ -88,7 +91,17 @@ def test_fragments_of_the_app_are_joined(pbx: SimulatedPBX) -> None:
     with connect(pbx.url) as app:
         log_in(app)
         app.send(iter(signaling(1, {"type": "user_info", "uui": "y"})))
-        pbx.wait_for(lambda log: log.last("to-pbx", "aa", type="user_info"))
+        entry = pbx.wait_for(lambda log: log.last("to-pbx", "aa", type="user_info"))
+        assert entry.sig["uui"] == "y"
+
+
+def test_refusal_by_closing_says_that_it_is_one(pbx: SimulatedPBX) -> None:
+    pbx.login_refusal = "close"
+    with connect(pbx.url) as app:
+        app.send(compact({"mt": "AppLogin", "app": "phones", "digest": "00"}))
+        with pytest.raises(ConnectionClosed):
+            app.recv(TIMEOUT)
+        assert app.close_code == 1008
 
 
 def test_no_compression(pbx: SimulatedPBX) -> None:
@@ -187,8 +200,9 @@ def test_app_that_does_not_read_stops_nobody(pbx: SimulatedPBX) -> None:
         log_in(stuck)
         for _ in range(100):
             phone.standing_calls[0].send({"type": "user_info", "uui": "x" * 100000})
-        other.call("99").wait("null")
-        reading.wait_signal("rel", to=False)
+        call = other.call("99")
+        assert call.wait("null") == "null"
+        assert reading.wait_signal("rel", to=False)["call"] == call.id
         abort(stuck)
 
 
@@ -199,7 +213,7 @@ def test_app_that_never_reads_is_dropped(pbx: SimulatedPBX, monkeypatch: pytest.
     log_in(stuck)
     for _ in range(60):
         phone.standing_calls[0].send({"type": "user_info", "uui": "x" * 500_000})
-    pbx.wait_for(lambda log: pbx.connections == 0, timeout=TIMEOUT)
+    assert pbx.wait_for(lambda log: pbx.connections == 0, timeout=TIMEOUT)
     abort(stuck)
 
 
@@ -241,6 +255,26 @@ def test_close_during_the_opening_handshake(no_leaks: None, certificate: tuple[s
         with socket.create_connection(("127.0.0.1", port), timeout=TIMEOUT):
             until(lambda: any(thread.name == "simulated-pbx-connection" for thread in threading.enumerate()), "not accepted")
             close_and_check(pbx)
+
+
+def test_tls_connection_that_is_reset_before_it_begins(no_leaks: None, certificate: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    outcome: list[type[BaseException]] = []
+
+    def accept(transport: Transport, sock: socket.socket) -> None:
+        try:
+            transport._open(sock)
+        except OSError as error:
+            outcome.append(type(error))
+
+    with SimulatedPBX(ssl_context=certificate[0]) as pbx, socket.create_server(("127.0.0.1", 0)) as listener:
+        client = socket.create_connection(listener.getsockname(), timeout=TIMEOUT)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        server, _ = listener.accept()
+        client.close()
+        thread = threading.Thread(target=accept, args=(pbx._transport, server))  # it names the thread that it runs on
+        thread.start()
+        thread.join(TIMEOUT)
+    assert outcome == [ConnectionResetError]
 
 
 def test_connection_that_is_accepted_during_close(pbx: SimulatedPBX) -> None:
