@@ -111,7 +111,9 @@ class _Opening:
         if not self.tls.verifies:
             logger.warning("verify=False: the certificate of %s is not checked, anybody in between can listen", self.endpoint.address)
         try:
-            # wrap_socket() takes the descriptor over, also where it fails.
+            # wrap_socket() takes the descriptor over, also where it fails; before Python 3.13 it then leaves it open where the
+            # peer has reset the connection already, which this shows.
+            self.sock.getpeername()
             self.sock = secured = self.tls.context.wrap_socket(
                 self.sock, server_hostname=self.endpoint.host, do_handshake_on_connect=False
             )
@@ -134,6 +136,7 @@ class _Opening:
         sock: socket.socket | None = None
         try:
             sock = _connect_to(address, waiter)
+            sock.getpeername()  # as in _secure()
             sock = secured = unverified_context().wrap_socket(
                 sock, server_hostname=self.endpoint.host, do_handshake_on_connect=False
             )
