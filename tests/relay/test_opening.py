@@ -22,6 +22,7 @@ from websocket._cookiejar import SimpleCookieJar
 
 from epsignal_sync.deadline import Deadline
 from epsignal_sync.errors import ClosedError, ConnectError, ConnectTimeout, UsageError
+from epsignal_sync.relay import opening
 from epsignal_sync.relay.endpoint import TLSSettings, parse_url
 from epsignal_sync.relay.opening import open_websocket
 from epsignal_sync.relay.wakeup import Wakeup
@@ -595,6 +596,33 @@ def test_stalled_tls(wakeup: Wakeup, certificates: Certificates) -> None:
 def test_stalled_upgrade_in_tls(wakeup: Wakeup, certificates: Certificates) -> None:
     text = fails(stall, wakeup, server_tls=serving(certificates.good), scheme="wss", tls=certificates.trusting, timeout=1.5)
     assert "timed out in the websocket upgrade" in text
+
+
+@pytest.fixture
+def reset_at_once(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Return the port of a server that resets each connection, which the client sees before it goes on."""
+    real = opening._connect_to
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def connect_to(address: Any, waiter: Any) -> socket.socket:
+            sock = real(address, waiter)
+            accepted = listener.accept()[0]
+            accepted.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            accepted.close()
+            assert select.select([sock], [], [], LONG)[0]
+            return sock
+
+        monkeypatch.setattr(opening, "_connect_to", connect_to)
+        yield listener.getsockname()[1]
+
+
+def test_reset_before_tls_begins(wakeup: Wakeup, reset_at_once: int) -> None:
+    assert "TLS" in str(failure(url(reset_at_once, scheme="wss"), wakeup))
+
+
+def test_fetching_a_certificate_from_a_server_that_resets(wakeup: Wakeup, reset_at_once: int) -> None:
+    connection = opening._Opening(parse_url(url(reset_at_once, scheme="wss")), NO_TLS, Deadline(LONG), wakeup)
+    assert connection._fetch_certificate((socket.AF_INET, ("127.0.0.1", reset_at_once))) is None
 
 
 def test_closed_in_the_tls_handshake(wakeup: Wakeup) -> None:
