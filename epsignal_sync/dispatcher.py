@@ -7,7 +7,6 @@ only appends to the queue. This module knows nothing of what an event means, and
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -61,11 +60,16 @@ class ManualDispatcher:
     """
 
     def __init__(self) -> None:
-        self._waiting: queue.SimpleQueue[RunPending] = queue.SimpleQueue()
+        self._waiting: deque[RunPending] = deque()
+        # No queue.SimpleQueue: in several versions of Python its get() waits for ever, whatever the time-out, where a signal
+        # handler that takes longer than that interrupts it.
+        self._waiting_lock = threading.Condition()
 
     def __call__(self, run_pending: RunPending) -> None:
         """Take callbacks that are to run; called by the library."""
-        self._waiting.put(run_pending)
+        with self._waiting_lock:
+            self._waiting.append(run_pending)
+            self._waiting_lock.notify()
 
     def process(self, timeout: float | None = 0) -> int:
         """Run what waits, at most for about 10 ms; wait at most ``timeout`` seconds (None: for ever) for the first.
@@ -74,12 +78,14 @@ class ManualDispatcher:
         """
         deadline = Deadline(timeout)
         while True:
-            remaining = deadline.remaining(WAKE_INTERVAL)
-            try:
-                return self._waiting.get(timeout=remaining)() if remaining else self._waiting.get_nowait()()
-            except queue.Empty:
-                if deadline.expired:
-                    return 0
+            with self._waiting_lock:
+                if not self._waiting and not deadline.expired:
+                    self._waiting_lock.wait(deadline.remaining(WAKE_INTERVAL))
+                run_pending = self._waiting.popleft() if self._waiting else None
+            if run_pending is not None:
+                return run_pending()
+            if deadline.expired:
+                return 0
 
 
 class CallbackThread:

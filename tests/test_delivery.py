@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 import threading
 import time
@@ -448,8 +449,8 @@ def test_close_from_a_signal_handler_in_the_middle_of_process_events(peer: Peer)
         sys.setprofile(interrupt)
         try:
             client.process_events(PATIENCE)
-        except eps.ClosedError:
-            pass
+        except eps.EpSignalError:
+            pass  # it has ended
         finally:
             sys.setprofile(None)
             ended.set()
@@ -462,6 +463,21 @@ def test_close_from_a_signal_handler_in_the_middle_of_process_events(peer: Peer)
     wait_until(lambda: not client._callbacks.idle)
     threading.Thread(target=work, daemon=True).start()  # a deadlock must not hang the tests
     assert ended.wait(PATIENCE) and client.state == "closed"
+
+
+def test_signal_handler_that_takes_longer_than_process_waits() -> None:
+    dispatcher = eps.ManualDispatcher()
+    before = signal.signal(signal.SIGALRM, lambda *_: time.sleep(0.3))
+    rescue = threading.Timer(PATIENCE, dispatcher, [lambda: 1])  # what waits in vain ends then
+    rescue.start()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.02)
+        assert dispatcher.process(0.2) == 0
+    finally:
+        rescue.cancel()
+        rescue.join(PATIENCE)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def test_run_forever_runs_the_callbacks_of_a_manual_dispatcher(peer: Peer) -> None:

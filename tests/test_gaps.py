@@ -226,7 +226,7 @@ def test_call_that_was_heard_of_after_a_detached(desk: Desk, monkeypatch: pytest
     desk.signal(3, "info")  # it crossed the Detached, or there is another registration
     wait_until(lambda: not call.stale and desk.told == ["Detached", "Signaling"])
     desk.say("Attached")
-    wait_until(lambda: call.ended)
+    wait_until(lambda: call.ended and desk.gaps)
     assert call.ended_by == "gap" and desk.ids() == ([], [3], [])
 
 

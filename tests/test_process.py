@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 
@@ -82,25 +84,55 @@ def test_child_that_ends_takes_nothing_from_its_parent(peer: Peer, peer_client: 
     assert peer.receive()["sig"] == {"type": "alert"} and peer_client.connected
 
 
-def test_connection_ends_though_a_child_lives_on(peer: Peer, peer_client: eps.Client) -> None:
-    """A PBX that still saw it would hold the app to be in the phone's path."""
-    peer.attach(peer_client)
+def live_on() -> Callable[[], None]:
+    """Fork a child that does nothing; returns what ends it."""
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
         os.close(writer)
-        os.read(reader, 1)  # until its parent has looked
+        os.read(reader, 1)
         os._exit(0)
-    try:
-        peer.sock.sendall(frame(b"", first=0xFF))  # a reserved opcode
+    os.close(reader)
+
+    def end() -> None:
+        os.close(writer)
+        os.waitpid(pid, 0)
+
+    return end
+
+
+def read_to_the_end(peer: Peer) -> None:
+    with pytest.raises(EOFError):
         while True:
             peer.receive_frame()
-    except EOFError:
-        pass
+
+
+def test_connection_ends_though_a_child_has_a_copy_of_it(peer: Peer, peer_client: eps.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A PBX that still saw it would hold the app to be in the phone's path."""
+    peer.attach(peer_client)
+    monkeypatch.setattr("epsignal_sync.relay.transport._open", ())  # a child that was made by other means than os.fork()
+    end = live_on()
+    try:
+        peer.sock.sendall(frame(b"", first=0xFF))  # a reserved opcode: the client gives the connection up
+        read_to_the_end(peer)
     finally:
-        os.close(writer)
-        os.close(reader)
-        os.waitpid(pid, 0)
+        end()
+
+
+def test_connection_ends_with_a_process_that_is_killed_though_its_child_lives_on(peer: Peer) -> None:
+    program = """
+import os, sys, time
+import epsignal_sync as eps
+eps.connect(sys.argv[1], app="phones", password="pwd", reconnect=False)
+if os.fork() == 0:
+    sys.stdin.read()  # to its end
+    os._exit(0)
+os.kill(os.getpid(), 9)
+"""
+    with subprocess.Popen([sys.executable, "-W", "ignore", "-c", program, peer.url], stdin=subprocess.PIPE) as process:
+        peer.login()
+        read_to_the_end(peer)
+        process.wait(PATIENCE)
 
 
 def test_lock_that_a_thread_of_the_parent_holds_at_the_fork(peer: Peer, peer_client: eps.Client) -> None:

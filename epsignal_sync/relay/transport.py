@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
+import weakref
 
 READ_SIZE = 64 * 1024
 RECORD_SIZE = 16 * 1024
@@ -25,6 +27,7 @@ class Transport:
         self._tls = isinstance(sock, ssl.SSLSocket)
         self._broken: OSError | None = None
         self._ended = False
+        _open.add(self)
 
     def receive(self) -> bytes | None:
         """Return the bytes that are there, at most about 64 KiB; None: none now; b"": the peer has ended.
@@ -92,3 +95,16 @@ class Transport:
         except OSError:
             pass  # the peer has ended it already
         self.sock.close()
+
+
+_open: weakref.WeakSet[Transport] = weakref.WeakSet()
+
+
+def _let_go_in_child() -> None:
+    """Close what a forked child has got: if its parent is killed, the PBX must see the connection end while the child lives on."""
+    for transport in list(_open):
+        transport.sock.close()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which knows no fork
+    os.register_at_fork(after_in_child=_let_go_in_child)
