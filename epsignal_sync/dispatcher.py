@@ -7,6 +7,7 @@ only appends to the queue. This module knows nothing of what an event means, and
 from __future__ import annotations
 
 import logging
+import queue
 import threading
 from collections import deque
 from collections.abc import Callable
