@@ -107,7 +107,8 @@ class Bench:
                 peer.tell(forwarded)
                 callbacks = peer.answer(GRACE + 5)
                 if callbacks["callbacks"] != forwarded:
-                    raise SystemExit(f"peer d forwarded {forwarded} messages, but {callbacks['callbacks']} callbacks ran")
+                    text = f"peer d forwarded {forwarded} messages, but {callbacks['callbacks']} callbacks ran"
+                    raise SystemExit(f"{text}: where too many wait, some are dropped for callbacks; try fewer --seconds")
                 answer["ended"] = max(answer.get("ended", 0.0), callbacks["returned_at"])
             return answer
 
