@@ -1,12 +1,17 @@
 """The PBX side of the forwarding benchmark: a process of its own, told on its standard input what to do, one JSON object a line.
 
+    python benchmarks/pbx_side.py [CERTIFICATE]
+
 It pumps frames that were built before, over a plain socket, and counts what comes back. It shares no code with the library, and it
 knows nothing of who the peer is: a peer that asks for ``/plain`` gets Signaling at once, any other has to log in and attach first.
 
-    {"do": "accept"}                                              -> {"src": ...}
+    {"do": "accept", "tls": false}                                  -> {"src": ...}
     {"do": "pump", "size": "small", "seconds": 1, "messages": null} -> {"messages", "began", "ended", "cpu"}
     {"do": "ping", "size": "big", "seconds": 1, "messages": null}   -> {"microseconds": [...]}
-    {"do": "close"}                                               -> {}
+    {"do": "attach", "count": 1000}                                 -> {}, when so many more devices are attached
+    {"do": "close"}                                                 -> {}
+
+``CERTIFICATE`` is a file with the key and the certificates for connections with TLS.
 """
 
 from __future__ import annotations
@@ -15,6 +20,7 @@ import base64
 import hashlib
 import json
 import socket
+import ssl
 import struct
 import sys
 import time
@@ -78,6 +84,11 @@ def compact(message: Json) -> bytes:
     return json.dumps(message, separators=(",", ":")).encode()
 
 
+def attach_answers(src: Any) -> bytes:
+    """Return the frames that answer the Attach of a device that is registered."""
+    return b"".join(frame(TEXT, compact({"mt": answer, "api": "EpSignal", "src": src})) for answer in ("AttachResult", "Attached"))
+
+
 class Peer:
     """One connection that a peer has made."""
 
@@ -111,9 +122,18 @@ class Peer:
             self._send({"mt": "AppLoginResult", "ok": True})
         elif kind == "Attach":
             self.src = message["src"]
-            for answer in ("AttachResult", "Attached"):
-                self._send({"mt": answer, "api": "EpSignal", "src": self.src})
+            self._socket.sendall(attach_answers(self.src))
         return kind
+
+    def attach(self, count: int) -> Json:
+        """Answer so many more Attach."""
+        while count:
+            self._receive()
+            messages = map(json.loads, self._whole_texts())
+            answers = [attach_answers(message["src"]) for message in messages if message["mt"] == "Attach"]
+            self._socket.sendall(b"".join(answers))
+            count -= len(answers)
+        return {}
 
     def pump(self, size: str, seconds: float, messages: int | None) -> Json:
         """Keep the peer busy for ``seconds``, or with that many messages, and wait until all have come back."""
@@ -177,6 +197,23 @@ class Peer:
                 return count
             self._next_frame()  # something else in between: the peer's own ping or keep-alive
 
+    def _whole_texts(self) -> list[bytes]:
+        """Return the texts of the short masked frames that have come as a whole; fast, for there may be many."""
+        data, position, texts = self._rest, 0, []
+        while len(data) >= position + 4:
+            short = data[position + 1] & 0x7F
+            start = position + (8 if short == 126 else 6)
+            end = start + (int.from_bytes(data[position + 2 : position + 4], "big") if short == 126 else short)
+            if len(data) < end:
+                break
+            mask = (data[start - 4 : start] * ((end - start) // 4 + 1))[: end - start]
+            payload = (int.from_bytes(data[start:end], "big") ^ int.from_bytes(mask, "big")).to_bytes(end - start, "big")
+            if data[position] & 0x0F == TEXT:
+                texts.append(payload)
+            position = end
+        self._rest = data[position:]
+        return texts
+
     def _next_text(self) -> str:
         while True:
             text, _, _ = self._next_frame()
@@ -221,7 +258,21 @@ def tell(answer: Json) -> None:
     print(json.dumps(answer), flush=True)
 
 
+def accept(listener: socket.socket, certificate: str) -> Peer:
+    """Take the next connection as far as its measurements can begin; with TLS where there is a certificate."""
+    connection, _ = listener.accept()
+    connection.settimeout(TIMEOUT)
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+        connection = context.wrap_socket(connection, server_side=True)
+    peer = Peer(connection)
+    peer.welcome()
+    return peer
+
+
 def main() -> None:
+    certificate = sys.argv[1] if len(sys.argv) > 1 else ""
     listener = socket.create_server(("127.0.0.1", 0))
     listener.settimeout(TIMEOUT)
     tell({"port": listener.getsockname()[1], "bytes": {size: len(compact(build("bench"))) for size, build in MESSAGES.items()}})
@@ -229,14 +280,15 @@ def main() -> None:
     for line in sys.stdin:
         command = json.loads(line)
         if command["do"] == "accept":
-            peer = Peer(listener.accept()[0])
-            peer.welcome()
+            peer = accept(listener, certificate if command["tls"] else "")
             tell({"src": peer.src})
             continue
         assert peer is not None, "accept comes first"
         if command["do"] == "close":
             peer.close()
             tell({})
+        elif command["do"] == "attach":
+            tell(peer.attach(command["count"]))
         else:
             measure = peer.pump if command["do"] == "pump" else peer.ping
             tell(measure(command["size"], command["seconds"], command["messages"]))
