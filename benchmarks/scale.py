@@ -62,7 +62,7 @@ class Forwarder:
 
     def attach(self, count: int) -> list[Device]:
         """Attach to so many more devices; returns when nothing about them is pending."""
-        devices = [self._client._devices.request(f"0090330{next(self._numbers):05x}", True) for _ in range(count)]
+        devices = [self._client._devices.request(f"0090330{next(self._numbers):05x}", True)[0] for _ in range(count)]
         batch: list[Any] = []
         for entry in self._inbox.take():
             self._forwarding.take_entry(entry, self._now, batch)

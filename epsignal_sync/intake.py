@@ -11,15 +11,13 @@ import time
 from enum import Enum
 from typing import TYPE_CHECKING
 
+from .attaching import Attaching
 from .call_changes import CallChanges
 from .delivery import Postbox
 from .device import Device
-from .errors import AttachError, ClosedError, ConnectionLostError, EpSignalError, again
+from .errors import ClosedError, ConnectionLostError, EpSignalError, again
 from .events import ConnectionLost, Reconnected, Reconnecting
 from .gaps import Gaps
-from .messages import AttachResult
-from .messages.record import received as record_of
-from .messages.record import shown
 from .notes import CALLBACKS
 from .protocol.calls import NOTHING, Change
 from .protocol.envelope import is_epsignal
@@ -31,11 +29,6 @@ from .timers import Timers
 if TYPE_CHECKING:
     from .client import Client
     from .connection import Connection
-
-ATTACHED_TIME = 5.0
-"""Seconds after an AttachResult without an Attached in which somebody should be told."""
-ATTACH_AGAIN_TIME = 60.0
-"""Seconds after which a device is attached again that was accepted once and then refused."""
 
 
 class ConnectionState(str, Enum):
@@ -65,6 +58,7 @@ class Intake:
         self.timers = Timers()
         self._changes = CallChanges(postbox)
         self._gaps = Gaps(client, postbox, self._changes, self.timers)
+        self._attaching = Attaching(self, postbox, self._gaps)
         self._by_src: dict[str, Device] = {}
         self.up = Reply()
         """Settled by the login, failed by its failure."""
@@ -84,8 +78,25 @@ class Intake:
         self._by_src[device._attachment.src] = device
 
     def remove(self, device: Device) -> None:
-        """Take back a device that could not be asked for. Any thread."""
+        """Take back a device that could not be asked for, or was refused. Any thread."""
         self._by_src.pop(device._attachment.src, None)
+
+    def forget(self, device: Device) -> None:
+        """Drop a device that the PBX has refused: attach() may be called for it again. Link thread."""
+        self.remove(device)
+        self._client._devices.forget(device)
+
+    def send_attach(self, device: Device) -> None:
+        """Have an Attach sent again, where there is a connection. Link thread."""
+        try:
+            self._connection.link.inbox.attach(device._attachment)
+        except EpSignalError:
+            pass  # with the next connection every device is attached anyway
+
+    @property
+    def connected(self) -> bool:
+        """Whether the connection is there now, and logged in. Any thread."""
+        return self.state is ConnectionState.CONNECTED
 
     @property
     def devices(self) -> list[Device]:
@@ -179,7 +190,7 @@ class Intake:
             self._gaps.detached(device, item.received_at, now)
             device._set_attached(False)
         else:
-            self._take_attach_result(item, device, now)
+            self._attaching.take_result(item, device, now)
         self._connection.standby.look(now)
 
     def _take_sent(self, item: Sent, now: float) -> None:
@@ -202,63 +213,6 @@ class Intake:
         if self.unrouted == 1:
             self._postbox.put_note(logging.WARNING, f"the PBX sent a {kind[:40]!r} for no device that is known here")
 
-    # ------------------------------------------------------------ attaching
-
-    def _take_attach_result(self, item: Received, device: Device, now: float) -> None:
-        asked, device._asked = device._asked, False
-        result = record_of(AttachResult, item.data)
-        self.late_replies += device._given_up or not asked
-        device._given_up = False
-        if not asked and result.err is None:
-            return  # nobody has asked: what was answered before stands
-        device._result = result
-        if result.err is None:
-            device._answer.settle()
-            self.timers.at(now + ATTACHED_TIME, lambda now: self._warn_unattached(device, result))
-        elif device._attachment.accepted:
-            text = (
-                f"the PBX, which had taken the Attach for {device.hw}, refused it now: err is {shown(result.err)[:200]}; it is tried again"
-            )
-            self._postbox.put_note(logging.WARNING, text)
-            self._gaps.detached(device, item.received_at, now)
-            device._set_attached(False)
-            self.timers.at(now + ATTACH_AGAIN_TIME, lambda now: self._attach_again(device))
-        else:
-            self._refuse(device, result)
-
-    def _refuse(self, device: Device, result: AttachResult) -> None:
-        self._by_src.pop(device._attachment.src, None)
-        self._client._devices.forget(device)
-        device._set_attached(False)
-        hw, err = device.hw, result.err
-        text = f"the PBX refused to attach to {hw}: err is {shown(err)[:200]}; check that hw is spelled exactly as the device registers"
-        device._answer.fail(lambda: AttachError(text, hw=hw, err=err))
-
-    def _attach_again(self, device: Device) -> None:
-        if self.state is ConnectionState.CONNECTED and not device.attached and not device._asked:
-            device._asked = True
-            try:
-                self._connection.link.inbox.attach(device._attachment)
-            except EpSignalError:
-                pass  # with the next connection every device is attached anyway
-
-    def _warn_unattached(self, device: Device, result: AttachResult) -> None:
-        if device._result is result and not device._asked and not device.attached and self.state is ConnectionState.CONNECTED:
-            text = f"the PBX took the Attach for {device.hw}, but {ATTACHED_TIME:g} s later it is not attached: {device._advice}"
-            self._postbox.put_note(logging.WARNING, text)
-
-    def _warn_unanswered(self, reconnect: int) -> None:
-        """Tell of devices that are not attached again since the PBX is silent: with attach() nobody waits for it this time."""
-        if self.reconnects != reconnect or self.state is not ConnectionState.CONNECTED:
-            return
-        for device in self.devices:
-            if device._asked and not device.attached:
-                text = (
-                    f"{ATTACHED_TIME:g} s after the connection was made again the PBX has not answered the Attach for {device.hw}, and the "
-                    "app is not in its path: check that the device is registered, and that EpSignal is ticked in the App object"
-                )
-                self._postbox.put_note(logging.WARNING, text)
-
     # ------------------------------------------------------------ the connection
 
     def _take_up(self, item: LinkUp, now: float) -> None:
@@ -271,8 +225,7 @@ class Intake:
         self._connection.standby.look(now)
         if again_up:
             self.reconnects += 1
-            number = self.reconnects
-            self.timers.at(now + ATTACHED_TIME, lambda now: self._warn_unanswered(number))
+            self._attaching.watch_reconnect(self.reconnects, now)
             self._postbox.put_note(logging.WARNING, f"connected again to {item.address}")
             self._postbox.put_event(
                 Reconnected(client=self._client, device=self._client._only_device(self._connection), address=item.address)
@@ -280,7 +233,7 @@ class Intake:
         self.up.settle()
 
     def _take_down(self, down: LinkDown) -> None:
-        was_up = self.state is ConnectionState.CONNECTED
+        was_up = self.connected
         error, client = down.error, self._client
         final = down.retry_in is None
         self.state = ConnectionState.CLOSED if final else ConnectionState.RECONNECTING

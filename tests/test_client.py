@@ -366,7 +366,7 @@ def test_attach_result_without_src_belongs_to_the_oldest(peer: Peer, peer_client
 
 
 def test_no_attached_in_time_warns(pbx: SimulatedPBX, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("epsignal_sync.intake.ATTACHED_TIME", 0.1)
+    monkeypatch.setattr("epsignal_sync.attaching.ATTACHED_TIME", 0.1)
     pbx.unknown_hw = "accepted"
     with caplog.at_level(logging.WARNING, "epsignal_sync"), eps.connect(pbx.url, app="phones", password="pwd") as client:
         device = client.attach("misspelt")

@@ -485,7 +485,7 @@ def test_forward_of_a_message_of_the_connection_before(peer: Peer, again: eps.Cl
 def test_silence_after_a_loss_warns(
     peer: Peer, again: eps.Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("epsignal_sync.intake.ATTACHED_TIME", 0.05)
+    monkeypatch.setattr("epsignal_sync.attaching.ATTACHED_TIME", 0.05)
     device = peer.attach(again)
     peer.drop()
     peer.login()
@@ -495,7 +495,7 @@ def test_silence_after_a_loss_warns(
 
 
 def test_device_that_is_refused_after_a_loss_is_tried_again(peer: Peer, again: eps.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("epsignal_sync.intake.ATTACH_AGAIN_TIME", 0.05)
+    monkeypatch.setattr("epsignal_sync.attaching.ATTACH_AGAIN_TIME", 0.05)
     device = peer.attach(again)
     peer.drop()
     peer.login()
@@ -506,6 +506,22 @@ def test_device_that_is_refused_after_a_loss_is_tried_again(peer: Peer, again: e
     assert not device.attached
     peer.send({"mt": "AttachResult", "api": "EpSignal", "src": src})
     peer.send({"mt": "Attached", "api": "EpSignal", "src": src})
+    device.wait_attached(timeout=PATIENCE)
+
+
+def test_attach_that_is_not_answered_after_a_loss_is_sent_again(peer: Peer, again: eps.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The PBX may have been starting up, and not have known the device yet."""
+    monkeypatch.setattr("epsignal_sync.attaching.ATTACH_AGAIN_TIME", 0.05)
+    device = peer.attach(again)
+    with pytest.raises(eps.ReplyTimeout):
+        again.attach("0090334f1a2c", timeout=0)  # never answered: whether there is such a device nobody knows
+    assert peer.receive()["hw"] == "0090334f1a2c"
+    peer.drop()
+    peer.login()
+    hws = [peer.receive()["hw"] for _ in range(4)]
+    assert sorted(hws[:2]) == ["0090334f1a2b", "0090334f1a2c"] and hws[2:] == ["0090334f1a2b"] * 2
+    for kind in ("AttachResult", "Attached"):
+        peer.send({"mt": kind, "api": "EpSignal", "src": device._attachment.src})
     device.wait_attached(timeout=PATIENCE)
 
 
