@@ -166,7 +166,7 @@ def _run_message(client: Client, device: Device | None, call: Call | None, recei
     for subscription in subscriptions:
         for event in events_for(subscription.kind, client, device, call, received, message, signal):
             calls.append((subscription, event))
-    _call_back(client, calls)
+    call_back(client, calls)
 
 
 def events_for(
@@ -193,12 +193,12 @@ def events_for(
 
 def _run_event(event: Event) -> None:
     scopes: tuple[EventSource | None, ...] = (event.client, event.device, event.call)
-    _call_back(event.client, [(one, event) for one in in_order(scopes) if isinstance(event, one.kind)])
+    call_back(event.client, [(one, event) for one in in_order(scopes) if isinstance(event, one.kind)])
     if isinstance(event, CallEnded):
         event.call._drop_callbacks()
 
 
-def _call_back(client: Client, calls: list[tuple[Subscription, Any]]) -> None:
+def call_back(client: Client, calls: list[tuple[Subscription, Any]]) -> None:
     """Run callbacks, each isolated from the others."""
     interrupt: KeyboardInterrupt | None = None
     for subscription, event in calls:
