@@ -26,6 +26,7 @@ from .exchange import Exchange
 from .line import Line
 from .log import MessageLog
 from .phone import SimulatedPhone
+from .phone_media import partner
 from .transport import Transport, Wire
 
 T = TypeVar("T")
@@ -264,6 +265,7 @@ class SimulatedPBX(Behaviour):
         return SimulatedPhone(
             line or self.new_line(hw), self._actor, self.log, number=number, sip=sip, name=name, kind=kind,
             setup_timeout=self._setup_timeout, registration_changed=self._registration_changed,
+            heard_by=lambda call: partner(self._lines.values(), call),
         )  # fmt: skip
 
     def _registration_changed(self, phone: SimulatedPhone) -> None:

@@ -15,6 +15,8 @@ from .behaviour import check_afterwards
 from .call import WAIT_TIMEOUT, SimulatedCall, check_states
 from .line import Line
 from .log import MessageLog
+from .phone_features import PhoneFeatures
+from .phone_media import PhoneMedia
 from .signals import Signal
 
 T = TypeVar("T")
@@ -23,12 +25,13 @@ STANDING = ("presence_subscribe", "dialog_info_subscribe")
 """The facilities of the no-media calls that a phone keeps open while it is registered."""
 
 
-class SimulatedPhone:
+class SimulatedPhone(PhoneFeatures):
     """A phone at the simulated PBX, driven from Python; made by :meth:`SimulatedPBX.add_phone`.
 
     It rings by itself when a call comes in, from the PBX or from an app alone (with a negative ``id``), and cannot tell
     the two apart. Phones with the same number ring together, and the first that is answered has the call. Set ``busy``
-    to True to have it refuse every call with cause 17; otherwise it takes any number of calls.
+    to True to have it refuse every call with cause 17; otherwise it takes any number of calls. It does what remote control
+    and other facilities ask for; :attr:`answers` has it refuse that, or be silent.
 
     All methods may be called from any thread; except for :meth:`wait` they block only for the moment that the simulated
     PBX needs (ReplyTimeout after 5 s, ClosedError when it is closed).
@@ -36,8 +39,9 @@ class SimulatedPhone:
 
     def __init__(
         self, line: Line, actor: Actor, log: MessageLog, *, number: str, sip: str, name: str, kind: str, setup_timeout: float,
-        registration_changed: Callable[[SimulatedPhone], None],
+        registration_changed: Callable[[SimulatedPhone], None], heard_by: Callable[[SimulatedCall], SimulatedCall | None],
     ) -> None:  # fmt: skip
+        super().__init__(PhoneMedia(line.hw, "SIP" if kind == "sip" else "LOCAL"), heard_by)
         self.hw = line.hw
         self.number = number
         self.sip = sip
@@ -52,7 +56,7 @@ class SimulatedPhone:
         self._registration_changed = registration_changed
         self._changes: tuple[tuple[int, SimulatedCall, str], ...] = ()
         self._last: SimulatedCall | None = None
-        self._setups = self._alerts = self._media = 0
+        self._setups = self._alerts = 0
         line.phone = self
         line.to_phone = self._receive
 
@@ -110,7 +114,7 @@ class SimulatedPhone:
 
     def answer(self, call: SimulatedCall | None = None) -> None:
         """Answer the newest ringing call, or the one given; raises UsageError if there is none."""
-        self._actor.run(lambda: self._answer(self._ringing(call, "answer")))
+        self._actor.run(lambda: self.accept(self._ringing(call, "answer")))
 
     def reject(self, cause: int = signals.CALL_REJECTED) -> None:
         """Refuse the newest ringing call; raises UsageError if there is none."""
@@ -208,8 +212,8 @@ class SimulatedPhone:
     def _dial(self, number: str, overlap: bool) -> SimulatedCall:
         if not self.registered:
             raise DetachedError(f"phone {self.hw} is not registered, so it cannot call {number}: use register() first")
-        channels = signals.offer(*self._media_seed(), source=self._source())
-        sig = signals.setup(number=self.number, sip=self.sip, name=self.name, called=number, overlap=overlap, channels=channels)
+        media = self._media.offer()
+        sig = signals.setup(number=self.number, sip=self.sip, name=self.name, called=number, overlap=overlap, media=media)
         self._setups += 1
         if self._setups % 2 == 0:
             sig = signals.with_surprises(sig)
@@ -233,13 +237,6 @@ class SimulatedPhone:
 
     def _give_up(self, call: SimulatedCall) -> None:
         self._send(call, signals.rel(signals.RECOVERY_ON_TIMER_EXPIRY))
-
-    def _answer(self, call: SimulatedCall) -> None:
-        sig: Signal = {"type": "conn", "channel": call.channel}
-        channels = signals.answer(call.offer, *self._media_seed(), source=self._source())
-        if channels is not None:
-            sig.update(channels_cmd="SELECT", channels=channels)
-        self._send(call, sig)
 
     def _ringing(self, call: SimulatedCall | None, verb: str) -> SimulatedCall:
         for each in reversed(self.calls):
@@ -275,10 +272,12 @@ class SimulatedPhone:
             call.apply(sig, to_device=True)
             if kind == "disc":
                 self._send(call, signals.rel(signals.NORMAL_CLEARING))
+                return
+            self.take_media(call, sig)
+            self.take_facilities(call, sig)
 
     def _ring(self, id: int, sig: Signal) -> None:
         call = SimulatedCall(self, id, incoming=True, channel=sig.get("channel"), remote=signals.party(sig.get("cg")))
-        call.offer = sig.get("channels")
         self._line.calls[id] = call
         call.apply(sig, to_device=True)
         if call.channel == 0:  # Nobody is called: it takes message waiting and the like by itself.
@@ -289,11 +288,7 @@ class SimulatedPhone:
             return
         self._alerts += 1
         alert: Signal = {"type": "alert", "channel": call.channel}
+        if self.early_media and call.media.offer is not None:
+            alert.update(self._media.answer(call.media.offer))
         self._send(call, signals.with_surprises(alert) if self._alerts % 2 == 0 else alert)
-
-    def _media_seed(self) -> tuple[str, int]:
-        self._media += 1
-        return f"{self.hw}/{self._media}", 16384 + self._media % 16000 * 2
-
-    def _source(self) -> str:
-        return "SIP" if self.kind == "sip" else "LOCAL"
+        self.take_facilities(call, sig)

@@ -55,6 +55,10 @@ def next_state(state: str, sig: Signal, *, to_device: bool) -> str:
         return "null"
     if kind == "disc" or (kind == "progress" and sig.get("cau") is not None):
         return "disconnected" if to_device else "disconnecting"
+    if state == "connected" and has_facility(sig, "cp_park"):
+        return "parked"
+    if state == "parked" and kind == "conn":
+        return "connected"
     following = _STATE_OF.get(kind) if isinstance(kind, str) else None
     if following is None or _FORWARD.get(state, 9) >= _FORWARD[following]:
         return state
@@ -119,7 +123,7 @@ def disc(cause: int) -> Signal:
     return {"type": "disc", "inband_info": True, "cau": {"loc": 1, "num": cause}}
 
 
-def setup(*, number: str, sip: str, name: str, called: str, overlap: bool, channels: Signal) -> Signal:
+def setup(*, number: str, sip: str, name: str, called: str, overlap: bool, media: Signal) -> Signal:
     """Return the setup of a telephone call with its media offer; with ``overlap`` more digits may follow."""
     return {
         "type": "setup",
@@ -129,8 +133,7 @@ def setup(*, number: str, sip: str, name: str, called: str, overlap: bool, chann
         **({} if overlap else {"complete": True}),
         "channel": -1,
         "fty": [name_identification(name)],
-        "channels_cmd": "PROPOSAL",
-        "channels": channels,
+        **media,
     }
 
 
@@ -152,9 +155,14 @@ def presence(note: str) -> Signal:
     return {"type": "facility", "fty": [{"type": "presence_notify", "status": "open", "activity": None, "note": note, "contact": "tel:"}]}
 
 
+def facility(name: str, **fields: Any) -> Signal:
+    """Return a signal that carries this facility alone."""
+    return {"type": "facility", "fty": [{"type": name, **fields}]}
+
+
 def late_facility() -> Signal:
     """Return a facility that would change the call, were it not over."""
-    return {"type": "facility", "fty": [{"type": "ct_complete", "remote": {"num": "0", "sip": "too-late"}, "remote_name": "Too late"}]}
+    return facility("ct_complete", remote={"num": "0", "sip": "too-late"}, remote_name="Too late")
 
 
 def with_surprises(sig: Signal) -> Signal:
