@@ -64,8 +64,7 @@ def pbx_side(call: Call) -> bool:
 def party(verb: str, about: str, number: str, sip: str, *, needed: str = "") -> EP | None:
     """Return whom a number and a SIP name mean, None for nobody. ``needed``: the rule, where there has to be somebody."""
     for key, value in (("number", number), ("sip", sip)):
-        if not isinstance(value, str):
-            raise refuse(verb, about, f"{key} is text, not a {type(value).__name__}")
+        _encoded(verb, about, key, value)
     if not number and not sip:
         if needed:
             raise refuse(verb, about, needed)
@@ -95,9 +94,7 @@ def position(verb: str, about: str, value: int | None) -> int | None:
 
 def text(verb: str, about: str, what: str, value: str, longest: int) -> str:
     """Return a text of at most ``longest`` bytes of UTF-8. Raises UsageError, which does not show it."""
-    if not isinstance(value, str):
-        raise refuse(verb, about, f"{what} is text, not a {type(value).__name__}")
-    size = len(value.encode("utf-8", "surrogatepass"))
+    size = len(_encoded(verb, about, what, value))
     if not 0 < size <= longest:
         raise refuse(verb, about, f"{what} has 1 to {longest} bytes of UTF-8, not {size}")
     return value
@@ -110,3 +107,12 @@ def choice(verb: str, about: str, kind: type[E], value: E | str, what: str) -> E
     except ValueError:
         known = ", ".join(str(one) for one in kind)
         raise refuse(verb, about, f"{what} {value!r:.80} does not exist; there are {known}") from None
+
+
+def _encoded(verb: str, about: str, what: str, value: object) -> bytes:
+    if not isinstance(value, str):
+        raise refuse(verb, about, f"{what} is text, not a {type(value).__name__}")
+    try:
+        return value.encode("utf-8")
+    except UnicodeEncodeError:
+        raise refuse(verb, about, f"{what} has half of a character (a lone surrogate)") from None
