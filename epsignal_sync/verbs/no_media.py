@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ANSWERED = signals("call_proc", "conn")
 RELEASED = signals("disc", "rel")
 CONNECTED = "connected"
-LINGER_TIME = 30.0
+LINGER_TIME = 5.0
 """Seconds after which a call that was taken, but neither connected nor released, is released."""
 GOOD_CAUSES = (None, 16)
 """Causes with which a call is released that has done what it was made for."""
