@@ -88,10 +88,6 @@ class NoMediaCall:
             self.release()
         elif not self._keeps:
             self._release_if_connected()
-            timers = self._running.device._connection.intake.timers
-            assert self.call is not None  # it was started
-            if not self.call.ended:
-                timers.at(time.monotonic() + LINGER_TIME, lambda now: self.release())
 
     # ------------------------------------------------------------ what is heard, on the link thread
 
@@ -110,6 +106,10 @@ class NoMediaCall:
             end = RELEASED.find(received, True, apis)
             if end is not None:
                 self._released(end)
+        if answer.done and not self._keeps:
+            # Here, and not where the verb's end is seen to: this is the thread that keeps the time.
+            timers = self.call.device._connection.intake.timers
+            timers.at(time.monotonic() + LINGER_TIME, lambda now: self.release())
 
     def over(self) -> None:
         """The call is over."""
