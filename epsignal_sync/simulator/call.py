@@ -59,6 +59,8 @@ class SimulatedCall:
         self.facilities: tuple[dict[str, Any], ...] = ()
         self.media = MediaEnds()
         """The simulator's own."""
+        self.one_shot = False
+        """Whether the phone ends the call as soon as it is answered; the simulator's own."""
         self.timer: Timer | None = None
 
     def __repr__(self) -> str:
@@ -136,6 +138,14 @@ class SimulatedCall:
     def retrieve(self) -> None:
         """Take this call off hold; see :meth:`SimulatedPhone.retrieve`. Blocks for a moment. From any thread."""
         self.phone.retrieve(self)
+
+    def transfer(self, to: str | SimulatedCall) -> None:
+        """Transfer this call to a number, or to another call's party; see :meth:`SimulatedPhone.transfer`. From any thread."""
+        self.phone.transfer(to, self)
+
+    def park(self, to: str, position: int | None = None) -> None:
+        """Park this call at a number; see :meth:`SimulatedPhone.park`. Blocks for a moment. From any thread."""
+        self.phone.park(to, position, self)
 
     def press(self, digits: str) -> None:
         """Press DTMF digits in this call; see :meth:`SimulatedPhone.press`. Blocks for a moment. From any thread."""

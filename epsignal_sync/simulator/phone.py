@@ -15,8 +15,8 @@ from .behaviour import check_afterwards
 from .call import WAIT_TIMEOUT, SimulatedCall, check_states
 from .line import Line
 from .log import MessageLog
-from .phone_features import PhoneFeatures
 from .phone_media import PhoneMedia
+from .phone_services import PhoneServices, SetDiversion
 from .signals import Signal
 
 T = TypeVar("T")
@@ -25,7 +25,7 @@ STANDING = ("presence_subscribe", "dialog_info_subscribe")
 """The facilities of the no-media calls that a phone keeps open while it is registered."""
 
 
-class SimulatedPhone(PhoneFeatures):
+class SimulatedPhone(PhoneServices):
     """A phone at the simulated PBX, driven from Python; made by :meth:`SimulatedPBX.add_phone`.
 
     It rings by itself when a call comes in, from the PBX or from an app alone (with a negative ``id``), and cannot tell
@@ -40,8 +40,9 @@ class SimulatedPhone(PhoneFeatures):
     def __init__(
         self, line: Line, actor: Actor, log: MessageLog, *, number: str, sip: str, name: str, kind: str, setup_timeout: float,
         registration_changed: Callable[[SimulatedPhone], None], heard_by: Callable[[SimulatedCall], SimulatedCall | None],
+        set_diversion: SetDiversion,
     ) -> None:  # fmt: skip
-        super().__init__(PhoneMedia(line.hw, "SIP" if kind == "sip" else "LOCAL"), heard_by)
+        super().__init__(PhoneMedia(line.hw, "SIP" if kind == "sip" else "LOCAL"), heard_by, set_diversion)
         self.hw = line.hw
         self.number = number
         self.sip = sip
@@ -196,7 +197,7 @@ class SimulatedPhone(PhoneFeatures):
         self._registration_changed(self)
         for facility in STANDING:
             sig = signals.standing_setup(number=self.number, sip=self.sip, facility=facility)
-            self._start(sig, remote={"sip": self.sip})
+            self.start(sig, remote={"sip": self.sip})
 
     def go_away(self, *, keep_calls: bool) -> None:
         """Do what :meth:`unregister` does, on the actor thread; the simulator's own."""
@@ -217,7 +218,7 @@ class SimulatedPhone(PhoneFeatures):
         self._setups += 1
         if self._setups % 2 == 0:
             sig = signals.with_surprises(sig)
-        return self._start(sig, remote={"num": number})
+        return self.start(sig, remote={"num": number})
 
     def _dial_on(self, call: SimulatedCall, digits: str, complete: bool) -> None:
         if call.state not in ("setup", "setup-ack"):
@@ -228,7 +229,8 @@ class SimulatedPhone(PhoneFeatures):
         call.remote = {**call.remote, "num": call.remote.get("num", "") + digits}
         self._send(call, {"type": "info", **cd, **({"complete": True} if complete else {})})
 
-    def _start(self, sig: Signal, *, remote: dict[str, Any]) -> SimulatedCall:
+    def start(self, sig: Signal, *, remote: dict[str, Any]) -> SimulatedCall:
+        """Begin a call with this setup, on the actor thread; the simulator's own."""
         call = SimulatedCall(self, self._line.new_id(), incoming=False, channel=sig["channel"], remote=remote)
         self._line.calls[call.id] = call
         call.timer = self._actor.later(self._setup_timeout, lambda: self._give_up(call))
@@ -275,13 +277,15 @@ class SimulatedPhone(PhoneFeatures):
                 return
             self.take_media(call, sig)
             self.take_facilities(call, sig)
+            if call.one_shot and kind in ("conn", "call_proc"):
+                self._send(call, signals.rel(signals.NORMAL_CLEARING))
 
     def _ring(self, id: int, sig: Signal) -> None:
         call = SimulatedCall(self, id, incoming=True, channel=sig.get("channel"), remote=signals.party(sig.get("cg")))
         self._line.calls[id] = call
         call.apply(sig, to_device=True)
         if call.channel == 0:  # Nobody is called: it takes message waiting and the like by itself.
-            self._send(call, {"type": "conn", "channel": 0})
+            self.take_no_media_call(call, sig)
             return
         if self.busy:
             self._send(call, signals.rel(signals.USER_BUSY))

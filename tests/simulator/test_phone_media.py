@@ -53,7 +53,7 @@ def test_phone_that_never_makes_an_offer(app: RawApp, alice: SimulatedPhone, pbx
     assert not pbx.log.entries(place="from-phone", device="aa", type="channels")
 
 
-def test_two_calls_of_an_app_with_one_media_session(app: RawApp, alice: SimulatedPhone, bob: SimulatedPhone) -> None:
+def test_two_calls_of_an_app_with_one_media_session(pbx: SimulatedPBX, app: RawApp, alice: SimulatedPhone, bob: SimulatedPhone) -> None:
     """The steps of a click to dial."""
     bob.early_media = True
     app.send(signaling(-1, SETUP, to=True))
@@ -65,6 +65,7 @@ def test_two_calls_of_an_app_with_one_media_session(app: RawApp, alice: Simulate
     bob.answer()
     assert not media_of(app.wait_signal("conn", to=True, call=-2))
     mine, his = alice.calls[0], bob.calls[0]
+    pbx.wait_for(lambda log: mine.media.remote)
     alice.press("12")
     his.wait_until(lambda call: call.digits == "12")
     his.press("3")
