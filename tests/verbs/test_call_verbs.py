@@ -350,6 +350,23 @@ def test_attended_transfer_of_calls_that_end_before_it_began(pair: tuple[Phone, 
         finish()
 
 
+def test_call_that_ends_just_before_it_is_listened_to(pair: tuple[Phone, Phone], monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = pair
+    call, other, listen = first.call(), second.call(), eps.Call._listen
+
+    def late(one: eps.Call, listener: Any) -> None:
+        if one is call:
+            first.say("rel", to=True)
+            call.wait_ended(timeout=PATIENCE)
+        listen(one, listener)
+
+    monkeypatch.setattr(eps.Call, "_listen", late)
+    with pytest.raises(eps.CallEndedError):
+        call.transfer(other, timeout=PATIENCE)
+    assert first.told()[1]["type"] == "rel"
+    nothing_was_sent(second.peer, second)
+
+
 def test_consultation_call_that_the_phone_ends_meanwhile(pair: tuple[Phone, Phone]) -> None:
     first, second = pair
     finish = in_thread(lambda: first.call().transfer(second.call(), timeout=PATIENCE))
