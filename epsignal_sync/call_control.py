@@ -46,7 +46,7 @@ class CallControl(CallFacts):
     ) -> Conn | None:
         """Have the phone accept a call that rings; returns its Conn. For a device's call, and for one of ``ring()``.
 
-        ``control`` is the code that the phone is told, for phones that want another one. Unverified on a PBX: no public
+        ``control`` is the code that the phone is told, for phones that want another one. This is unverified on a PBX: no public
         document says that a phone takes it in this way. See the class for what it waits for and raises.
         """
         return remote_control.answer(_call(self), control, timeout, on_result)
@@ -61,7 +61,7 @@ class CallControl(CallFacts):
 
         In a device's call the phone is told to, and what it says of it is returned: HoldNotify or RemoteHold. In one of
         the app the other side is asked to, and its RemoteHoldResult is returned. A phone that holds by media alone says
-        nothing: ReplyTimeout. Unverified on a PBX where a phone is told. See the class for what it waits for and raises.
+        nothing: ReplyTimeout. That a phone is told is unverified on a PBX. See the class for what it waits for and raises.
         """
         return remote_control.switch(_call(self), remote_control.HOLD, timeout, on_result)
 
@@ -71,13 +71,16 @@ class CallControl(CallFacts):
     def retrieve(self, *, timeout: float | None = ..., on_result: OnResult[Facility]) -> None: ...
 
     def retrieve(self, *, timeout: float | None = 10, on_result: OnResult[Facility] | None = None) -> Facility | None:
-        """End what :meth:`hold` began; returns RetrieveNotify, RemoteRetrieve or RemoteRetrieveResult. All else is as there."""
+        """End what :meth:`hold` began; returns RetrieveNotify, RemoteRetrieve or RemoteRetrieveResult.
+
+        All else is as there; that a phone is told is unverified on a PBX.
+        """
         return remote_control.switch(_call(self), remote_control.RETRIEVE, timeout, on_result)
 
     def dtmf(self, digits: str, *, timeout: float | None = 10, on_result: OnResult[None] | None = None) -> None:
         """Have the phone send DTMF digits: 1 to 128 of 0 to 9, ``*`` and ``#``, one message each.
 
-        Returns when they are queued: nothing answers them. Unverified on a PBX. See the class for what it raises.
+        Returns when they are queued: nothing answers them. This is unverified on a PBX. See the class for what it raises.
         """
         remote_control.dtmf(_call(self), digits, timeout, on_result)
 
@@ -91,7 +94,7 @@ class CallControl(CallFacts):
     ) -> None:
         """Tell the phone to do something in this call; ``digit`` is for DTMF_DIGIT alone.
 
-        Returns when it is queued: nothing answers it. Phones know different codes. Unverified on a PBX. See the class for
+        Returns when it is queued: nothing answers it. Phones know different codes. This is unverified on a PBX. See the class for
         what it raises.
         """
         remote_control.remote_control(_call(self), control, digit, timeout, on_result)
@@ -141,7 +144,7 @@ class CallControl(CallFacts):
         """Send a call that rings at the device elsewhere, before it is answered. ``reason``: what the new party is told.
 
         Returns when the PBX has taken the call away from the device. Nothing answers it, so that a refusal is a
-        ReplyTimeout. Unverified on a PBX. See the class for what else it raises.
+        ReplyTimeout. This is unverified on a PBX. See the class for what else it raises.
         """
         park.redirect(_call(self), number, sip, reason, timeout, on_result)
 
@@ -157,7 +160,7 @@ class CallControl(CallFacts):
         """Park a connected call with somebody, at a ``position`` where there are several. Any phone can pick it up there.
 
         Returns when the PBX has taken the call away from the device. Nothing answers it, so that a refusal is a
-        ReplyTimeout. Unverified on a PBX. See the class for what else it raises.
+        ReplyTimeout. This is unverified on a PBX. See the class for what else it raises.
         """
         park.park(_call(self), number, sip, position, timeout, on_result)
 

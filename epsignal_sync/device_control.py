@@ -65,7 +65,7 @@ class DeviceControl(EventSource):
 
         ``number`` or ``sip``: where it rings or is parked; ``position``: at which of several places; ``call_id``: which
         call, in hex, as a CpGroupIndicationOn tells. Returns the CallProc, Conn, Disc or Rel with which the PBX took the
-        request; the call itself comes to the device as a new one, with CpPickExe in its setup. Unverified on a PBX. See
+        request; the call itself comes to the device as a new one, with CpPickExe in its setup. This is unverified on a PBX. See
         the class for what it waits for and raises.
         """
         return requests.pickup(_device(self), number, sip, call_id, position, timeout, on_result)
@@ -81,7 +81,7 @@ class DeviceControl(EventSource):
         """Return the call diversions that are set, of the device's user or of another one: a tuple of DiversionEntry for each
         DiversionProcedure.
 
-        They cannot be set in this protocol. Unverified on a PBX. See the class for what it waits for and raises.
+        They cannot be set in this protocol. This is unverified on a PBX. See the class for what it waits for and raises.
         """
         return requests.diversions(_device(self), number, sip, timeout, on_result)
 
@@ -120,7 +120,7 @@ class DeviceControl(EventSource):
     ) -> Signal | None:
         """Set the presence of the device's user: "open" or "closed", what the user is doing, and a note of at most 1024 bytes.
 
-        Returns the CallProc, Conn, Disc or Rel with which the PBX took it. Unverified on a PBX. See the class for what it
+        Returns the CallProc, Conn, Disc or Rel with which the PBX took it. This is unverified on a PBX. See the class for what it
         waits for and raises.
         """
         return requests.set_presence(_device(self), status, activity, note, contact, timeout, on_result)
@@ -136,7 +136,7 @@ class DeviceControl(EventSource):
         """Be told of somebody's presence, now and at every change; returns the Watch, to be cancelled when it is not wanted any more.
 
         What is told comes to ``device.on(PresenceNotify)``, which is best registered before; ``event.call.remote`` says
-        whose presence it is. After a gap it is set up again: see WatchRestored and WatchLost. Unverified on a PBX. See
+        whose presence it is. After a gap it is set up again: see WatchRestored and WatchLost. This is unverified on a PBX. See
         the class for what it waits for and raises.
         """
         return watches.watch_presence(_device(self), number, sip, timeout, on_result)
@@ -150,7 +150,7 @@ class DeviceControl(EventSource):
         self, number: str = "", *, sip: str = "", timeout: float | None = 10, on_result: OnResult[Watch] | None = None
     ) -> Watch | None:
         """Be told of somebody's calls. What is told comes to ``device.on(CpGroupIndicationOn)`` and ``CpGroupIndicationOff``;
-        all else is as with :meth:`watch_presence`.
+        all else is as with :meth:`watch_presence`. This is unverified on a PBX.
         """
         return watches.watch_dialogs(_device(self), number, sip, timeout, on_result)
 
@@ -212,7 +212,7 @@ class DeviceControl(EventSource):
     ) -> Signal | None:
         """Send an instant message of 1 to 4096 bytes of UTF-8 to somebody, as plain text.
 
-        Returns the CallProc, Conn, Disc or Rel with which it was taken. Unverified on a PBX. See the class for what it
+        Returns the CallProc, Conn, Disc or Rel with which it was taken. This is unverified on a PBX. See the class for what it
         waits for and raises.
         """
         return requests.send_im(_device(self), text, number, sip, timeout, on_result)
