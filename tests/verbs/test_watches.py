@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import epsignal_sync as eps
-from epsignal_sync.messages import CpGroupIndicationOn, PresenceNotify
+from epsignal_sync.connection import Connection
+from epsignal_sync.messages import CpGroupIndicationOn, PresenceNotify, Setup, Signal
 from epsignal_sync.relay import backoff
 from epsignal_sync.verbs import watches
 
@@ -244,6 +245,23 @@ def test_watch_that_is_cancelled_while_it_is_set_up_again(peer: Peer, again: eps
     released(phone)
     nothing_is_left(peer, device)
     assert [type(event) for event in seen] == [eps.Gap] and not device._watches
+
+
+def test_watch_that_is_cancelled_before_its_new_setup_is_sent(peer: Peer, again: eps.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = peer.attach(again)
+    watch, _ = watching(peer, device)
+    answer = Connection.answer_signaling
+
+    def cancel_first(self: Connection, device: eps.Device, signal: Signal, call: int, to_device: bool) -> None:
+        if isinstance(signal, Setup):
+            watch.cancel()
+        answer(self, device, signal, call, to_device)
+
+    monkeypatch.setattr(Connection, "answer_signaling", cancel_first)
+    lose_connection(peer)
+    phone = asked(peer, device, WATCHES[0])  # and only then the release
+    released(phone)
+    nothing_is_left(peer, device)
 
 
 def test_watch_that_is_cancelled_without_a_connection(peer: Peer, peer_client: eps.Client, device: eps.Device) -> None:
