@@ -231,6 +231,7 @@ def test_cancelled_watch_is_not_set_up_again(peer: Peer, again: eps.Client, seen
     watch.cancel()
     released(phone)
     lose_connection(peer)
+    watch._set_up_again()  # as if the gap had ended in the same moment
     nothing_is_left(peer, device)
     wait_until(lambda: seen)
     assert [type(event) for event in seen] == [eps.Gap] and not device._watches
