@@ -214,6 +214,27 @@ def test_watch_that_the_pbx_ends(peer: Peer, again: eps.Client, seen: list[Any],
     assert seen[0].watch is watch and not watch.active and seen[0].call is watch.call
 
 
+def test_watch_that_the_pbx_ends_since_the_device_is_away(peer: Peer, again: eps.Client, seen: list[Any]) -> None:
+    device = peer.attach(again)
+    watch, phone = watching(peer, device)
+    peer.send({"mt": "Detached", "api": "EpSignal", "src": peer.src})
+    phone.say("rel", to=True)
+    peer.send({"mt": "Attached", "api": "EpSignal", "src": peer.src})
+    asked(peer, device, WATCHES[0]).say("conn", to=True)
+    wait_until(lambda: len(seen) == 2)
+    assert [type(event) for event in seen] == [eps.Gap, eps.WatchRestored] and watch.active
+
+
+def test_second_attached_is_no_gap(peer: Peer, again: eps.Client, seen: list[Any]) -> None:
+    device = peer.attach(again)
+    watch, phone = watching(peer, device)
+    peer.send({"mt": "Attached", "api": "EpSignal", "src": peer.src})
+    marker = Phone(peer, device, 99)
+    marker.say("user_info")
+    assert marker.told() == (False, {"type": "user_info"}), "the watch was not set up again"
+    assert watch.active and watch.call is device.calls[phone.id] and not seen
+
+
 def test_connection_that_is_lost_while_a_watch_is_set_up_again(peer: Peer, again: eps.Client, seen: list[Any]) -> None:
     device = peer.attach(again)
     watch, _ = watching(peer, device)
