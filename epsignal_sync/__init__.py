@@ -36,6 +36,8 @@ from .events import (
     Reconnecting,
     SignalEvent,
     Unrouted,
+    WatchLost,
+    WatchRestored,
 )
 from .history import HistoryEntry
 from .intake import ConnectionState
@@ -44,6 +46,8 @@ from .messages import CallState
 from .ready_made import block_callers, rename_caller, rewrite_called
 from .registry import Interceptor, Subscription
 from .stats import Stats
+from .verbs.outcome import Outcome
+from .verbs.watches import Watch
 
 __version__ = "0.1.0"
 
@@ -51,7 +55,8 @@ __all__ = [
     "DROP", "AttachError", "Call", "CallEnded", "CallEndedError", "CallError", "CallStarted", "CallState", "CallStateChanged",
     "CallbackFailed", "Client", "ClosedError", "ConnectError", "ConnectTimeout", "ConnectionLost", "ConnectionLostError",
     "ConnectionState", "DetachedError", "Device", "Drop", "EpSignalError", "Event", "EventsLost", "FacilityEvent", "Gap",
-    "HistoryEntry", "Interceptor", "InterceptorLate", "LoginError", "ManualDispatcher", "MessageEvent", "Party", "ReceivedEvent",
+    "HistoryEntry", "Interceptor", "InterceptorLate", "LoginError", "ManualDispatcher", "MessageEvent", "Outcome", "Party", "ReceivedEvent",
     "Reconnected", "Reconnecting", "ReplyTimeout", "SignalEvent", "Stats", "Subscription", "Unrouted", "UsageError", "Verdict",
+    "Watch", "WatchLost", "WatchRestored",
     "block_callers", "connect", "refuse", "rename_caller", "rewrite_called",
 ]  # fmt: skip

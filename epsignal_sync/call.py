@@ -3,174 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
+from .call_control import CallControl
 from .deadline import Deadline
 from .errors import CallEndedError, EpSignalError, UsageError
-from .history import HistoryEntry
 from .messages import CallState, Cause, Rel, Setup, Signal
-from .messages.record import received, shown
+from .messages.record import shown
 from .protocol.call_record import CallRecord
 from .protocol.call_record import Party as Party
-from .registry import EventSource
+from .relay.deliveries import Received
 from .state_waiters import StateWaiters
 
 if TYPE_CHECKING:
     from .device import Device
 
-ANSWERED_ELSEWHERE = 26
-"""The Q.850 cause value "non-selected user clearing": another phone of the user was faster."""
+
+class CallListener(Protocol):
+    """Something that follows one call, on the link thread: it must not block."""
+
+    def hear(self, received: Received) -> None:
+        """Take a message of the call."""
+
+    def over(self) -> None:
+        """The call is over."""
+
+    def interrupted(self, error: Callable[[], EpSignalError]) -> None:
+        """Nothing is known of the call any more."""
 
 
-class Call(EventSource):
+class Call(CallControl):
     """One call on one device. It stays readable after its end; every attribute may be read in any thread.
 
     A device's own call has two sides, the device and the PBX. A call that the app started with ``device.dial()`` or
     ``device.ring()`` has a negative id and one far end: the PBX or the device. Callbacks and interceptors that are
-    registered on a call go when it ends.
+    registered on a call go when it ends. What can be asked for in it, such as hold and transfer, is inherited from
+    CallControl, which says what all of that has in common.
     """
 
-    __slots__ = ("__weakref__", "_device", "_record", "_waiters")
+    __slots__ = ("__weakref__", "_listeners", "_waiters")
 
     def __init__(self, device: Device, record: CallRecord) -> None:
-        super().__init__(device._registry)
-        self._device = device
-        self._record = record
+        super().__init__(device, record)
         self._waiters = StateWaiters(device._registry.lock)
-
-    @property
-    def id(self) -> int:
-        """Its number on this device. The PBX uses its numbers again after a call's end; those of the app's calls are not."""
-        return self._record.id
-
-    @property
-    def device(self) -> Device:
-        """The device whose call it is."""
-        return self._device
-
-    @property
-    def own(self) -> bool:
-        """Whether the app started it: with one far end, the device where it is incoming, else the PBX."""
-        return self._record.own
-
-    @property
-    def incoming(self) -> bool | None:
-        """True: to the device. False: from it. None: not known."""
-        return self._record.incoming
-
-    @property
-    def state(self) -> CallState | str:
-        """The state as the device sees it now; "null" after the end. A state of a newer PBX is a plain str."""
-        return self._record.state
-
-    @property
-    def ended(self) -> bool:
-        """Whether the call is over."""
-        return self._record.ended_at is not None
-
-    @property
-    def stale(self) -> bool:
-        """Whether it may be over without the app knowing: the connection is lost, or the device has unregistered.
-
-        Until the PBX names it again or it ends; two minutes after a Detached without an Attached it counts as lost.
-        """
-        return self._record.stale
-
-    @property
-    def on_hold(self) -> bool:
-        """Whether the device has put it on hold. A hold by media alone, as SIP knows it, does not show."""
-        return self._record.on_hold
-
-    @property
-    def held(self) -> bool:
-        """Whether the other party has put it on hold. A hold by media alone, as SIP knows it, does not show."""
-        return self._record.held
-
-    @property
-    def media(self) -> bool:
-        """False for a call without media, such as a phone keeps open for presence: no telephone call to a person."""
-        return self._record.media
-
-    @property
-    def channel(self) -> int | None:
-        """0: no media; -1: VoIP call with media; else an ISDN channel. None: not known."""
-        return self._record.channel
-
-    @property
-    def remote(self) -> Party:
-        """The other party; after a transfer, the new one."""
-        return self._record.remote
-
-    @property
-    def local(self) -> Party:
-        """The device's own party: who was called by an incoming call, or who an outgoing one says that it is."""
-        return self._record.local
-
-    @property
-    def dialed(self) -> str:
-        """The digits dialed so far; "" where they are not known."""
-        return self._record.dialed
-
-    @property
-    def diverted_from(self) -> Party | None:
-        """Who diverted it; None where nothing tells of a diversion."""
-        return self._record.diverted_from
-
-    @property
-    def diverted_to(self) -> Party | None:
-        """Where it was diverted to; None where nothing tells of that."""
-        return self._record.diverted_to
-
-    @property
-    def conference_id(self) -> str | None:
-        """H.323 conference id, hex, the same on all legs of a call; None where it is not known."""
-        return self._record.conference_id
-
-    @property
-    def cause(self) -> Cause | None:
-        """Why it ended or failed: the first cause that was received or sent."""
-        data = self._record.cause
-        return None if data is None else received(Cause, data)
-
-    @property
-    def answered_elsewhere(self) -> bool:
-        """Whether it ended since another phone of the user had answered (cause 26): no missed call."""
-        number = None if self._record.cause is None else self._record.cause.get("num")
-        return type(number) is int and number == ANSWERED_ELSEWHERE
-
-    @property
-    def ended_by(self) -> str | None:
-        """Who began its end, with disc, rel, or progress with a cause; None before that.
-
-        "device"; "pbx"; "app"; "dropped": an interceptor did not let its setup through; "replaced": another call began
-        with its id; "gap": it was gone when the app was in the device's path again, or the connection was lost, and with it
-        a call that the app had started.
-        """
-        return self._record.ended_by
-
-    @property
-    def started_at(self) -> float:
-        """When it began or was first heard of, in Unix seconds."""
-        return self._record.started_at
-
-    @property
-    def connected_at(self) -> float | None:
-        """When it was connected, in Unix seconds; None for a call that was not, or not while the app was attached."""
-        return self._record.connected_at
-
-    @property
-    def ended_at(self) -> float | None:
-        """When it ended, in Unix seconds."""
-        return self._record.ended_at
-
-    @property
-    def history(self) -> tuple[HistoryEntry, ...]:
-        """Its last 100 signals, in order: those that were received and those that the app sent."""
-        entries = self._record.history
-        return tuple(
-            HistoryEntry(at, to_device, kind, text.decode("utf-8", "replace"), verdict)
-            for at, to_device, kind, text, verdict in ([] if entries is None else entries.copy())
-        )
+        self._listeners: tuple[CallListener, ...] = ()
+        """Verbs that wait for what is said in it."""
 
     # ------------------------------------------------------------ verbs
 
@@ -200,15 +77,12 @@ class Call(EventSource):
         callbacks included.
         """
         side = self._check_sending(signal, to_device)
-        self._check_queued("send()")
         if isinstance(signal, Rel):
+            self._check_queued("send()")
             if not self._release(side, signal, Deadline(timeout)):
                 raise self._error("send() sent nothing")
             return
-        record, connection = self._record, self._device._connection.link.inbox.connection
-        if self.ended or side in record.claimed or side in record.released:
-            raise self._error("send() sent nothing")
-        self._device._connection.send_signaling(self._device, signal, record.id, side, timeout, connection)
+        self._queue("send()", side, signal, Deadline(timeout), self._device._connection.link.inbox.connection)
 
     def wait(self, *states: CallState | str, timeout: float | None = 10) -> CallState:
         """Block until the call is in one of these states, and return it; at once if it is in one already.
@@ -259,6 +133,23 @@ class Call(EventSource):
         if self.own and not self._record.queued and not self.ended:
             raise UsageError(f"{verb} sent nothing: the setup of {self._name} is not queued yet, wait until dial() or ring() has returned")
 
+    def _queue(self, verb: str, to_device: bool, signal: Signal, deadline: Deadline, connection: int) -> None:
+        """Queue anything but a rel. ``connection``: the number of the one that the call was looked at on."""
+        self._check_queued(verb)
+        if not self._may_send(to_device):
+            raise self._error(f"{verb} sent nothing")
+        self._device._connection.send_signaling(self._device, signal, self.id, to_device, deadline.remaining(), connection)
+
+    def _queue_at_once(self, to_device: bool, signal: Signal) -> None:
+        """Queue anything but a rel, without waiting. Link thread."""
+        if not self._may_send(to_device):
+            raise self._error("nothing was sent")
+        self._device._connection.answer_signaling(self._device, signal, self.id, to_device)
+
+    def _may_send(self, to_device: bool) -> bool:
+        record = self._record
+        return not (self.ended or to_device in record.claimed or to_device in record.released)
+
     def _release(self, to_device: bool, rel: Rel, deadline: Deadline) -> bool:
         """Send a rel to one side, if it has not had one; returns whether it has it from here."""
         connection = self._device._connection.link.inbox.connection
@@ -286,10 +177,15 @@ class Call(EventSource):
     def _answer_disc(self) -> bool:
         """Answer the disc that a call of the app got, once, with a rel of the same cause. Does not wait; any thread."""
         disc = self._record.disc
-        if disc is None or not self._claim(self._far_end):
+        if disc is None:
             return False
         parts = {key: disc[key] for key in ("loc", "num") if isinstance(disc.get(key), (int, str))}
-        rel = Rel(cau=Cause(**parts)) if parts else Rel()
+        return self._release_at_once(Rel(cau=Cause(**parts)) if parts else Rel())
+
+    def _release_at_once(self, rel: Rel) -> bool:
+        """End a call of the app, if nobody has; returns whether this did. Does not wait; any thread."""
+        if not self._claim(self._far_end):
+            return False
         self._device._connection.answer_signaling(self._device, rel, self.id, self._far_end)
         return True
 
@@ -307,13 +203,33 @@ class Call(EventSource):
     def _over(self) -> None:
         """Tell whoever waits that the call is over. Link thread."""
         self._waiters.over(self._ended_while_waiting)
+        for one in self._listeners:
+            one.over()
 
     def _interrupted(self, error: Callable[[], EpSignalError]) -> None:
         """Tell whoever waits that nothing is known of the call any more. Link thread."""
         self._waiters.fail(error)
+        for one in self._listeners:
+            one.interrupted(error)
+
+    def _listen(self, listener: CallListener) -> None:
+        with self._registry.lock:
+            self._listeners = (*self._listeners, listener)
+
+    def _unlisten(self, listener: CallListener) -> None:
+        with self._registry.lock:
+            self._listeners = tuple(one for one in self._listeners if one is not listener)
+
+    def _hear(self, received: Received) -> None:
+        """Tell who waits for what is said of a message. Link thread."""
+        for one in self._listeners:
+            one.hear(received)
 
     def _ended_while_waiting(self) -> CallEndedError:
         return self._error("the state that was waited for does not come any more")
+
+    def _ended_meanwhile(self) -> CallEndedError:
+        return self._error("what was asked for does not happen any more")
 
     @property
     def _name(self) -> str:

@@ -201,7 +201,7 @@ class _ReceivedJob(MessageJob):
         for subscription in subscriptions:
             for event in events_for(subscription.kind, client, device, call, received, message, signal):
                 calls.append((subscription, event))
-        _call_back(client, calls)
+        call_back(client, calls)
         if self._unrouted:
             _run_event(Unrouted(client=client, message=message))
 
@@ -228,19 +228,19 @@ def events_for(
 
 def _run_event(event: Event) -> None:
     scopes: tuple[EventSource | None, ...] = (event.client, event.device, event.call)
-    _call_back(event.client, [(one, event) for one in in_order(scopes) if isinstance(event, one.kind)])
+    call_back(event.client, [(one, event) for one in in_order(scopes) if isinstance(event, one.kind)])
 
 
 def _run_call_event(kind: type[Event], client: Client, call: Call, fields: dict[str, Any]) -> None:
     subscriptions = [one for one in in_order((client, call.device, call)) if issubclass(kind, one.kind)]
     if subscriptions:
         event = kind(client=client, device=call.device, call=call, **fields)
-        _call_back(client, [(one, event) for one in subscriptions])
+        call_back(client, [(one, event) for one in subscriptions])
     if kind is CallEnded:
         call._drop_callbacks()
 
 
-def _call_back(client: Client, calls: list[tuple[Subscription, Any]]) -> None:
+def call_back(client: Client, calls: list[tuple[Subscription, Any]]) -> None:
     """Run callbacks, each isolated from the others."""
     interrupt: KeyboardInterrupt | None = None
     callbacks, thread = client._callbacks, threading.get_ident()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from .call import Call
 from .deadline import Deadline
+from .device_control import DeviceControl
 from .errors import DetachedError, ReplyTimeout, UsageError
 from .messages import AttachResult, Channels, Facility, Setup, Signal
 from .own_setup import own_setup
@@ -16,18 +17,18 @@ from .protocol.codec import encode
 from .protocol.envelope import OWN_CALL_IDS
 from .protocol.gap import GapWatch
 from .protocol.session import Attachment
-from .registry import EventSource
 from .replies import Reply
 
 if TYPE_CHECKING:
     from .client import Client
     from .connection import Connection
+    from .verbs.watches import Watch
 
 ATTACHED_SOON = 1.0
 """Seconds for which a new call waits for the first Attached, which follows the AttachResult of a registered device."""
 
 
-class Device(EventSource):
+class Device(DeviceControl):
     """A device that the app is, or wants to be, in the signaling path of. Made by ``client.attach()``.
 
     Its attributes may be read in any thread.
@@ -48,6 +49,8 @@ class Device(EventSource):
         self._attached = False
         self._was_attached = False
         self._waiting_attached: list[Reply] = []
+        self._watches: tuple[Watch, ...] = ()
+        """Those that are set up again after a gap."""
         self._given_up = False
         """Whether an attach() has ended without the answer."""
 
@@ -140,7 +143,7 @@ class Device(EventSource):
         ClosedError; there is no call then. Any thread, callbacks included.
         """
         setup = own_setup("dial()", False, number=number, sip=sip, channels=channels, media=media, facilities=facilities)
-        return self._start_call("dial()", setup, False, timeout)
+        return self._start_call("dial()", setup, False, Deadline(timeout))
 
     def ring(
         self,
@@ -159,28 +162,45 @@ class Device(EventSource):
         with :meth:`dial`. Any thread, callbacks included.
         """
         setup = own_setup("ring()", True, number=number, sip=sip, name=name, channels=channels, media=media, facilities=facilities)
-        return self._start_call("ring()", setup, True, timeout)
+        return self._start_call("ring()", setup, True, Deadline(timeout))
 
     def __repr__(self) -> str:
         return f"<Device {self.hw}: {'attached' if self._attached else 'not attached'}, {len(self._table.live)} calls>"
 
-    def _start_call(self, verb: str, setup: Setup, to_device: bool, timeout: float | None) -> Call:
-        deadline = Deadline(timeout)
+    def _start_call(
+        self, verb: str, setup: Setup, to_device: bool, deadline: Deadline, prepare: Callable[[Call], None] | None = None
+    ) -> Call:
+        """Start a call of the app; ``prepare`` is called with it before its setup is sent."""
         self._check_attached(verb, deadline)
         connection = self._connection.link.inbox.connection
+        call = self._new_call(verb, setup, to_device)
+        try:
+            if prepare is not None:
+                prepare(call)
+            self._connection.send_signaling(self, setup, call.id, to_device, deadline.remaining(), connection)
+        except BaseException:
+            self._table.forget_own(call._record)
+            raise
+        call._record.queued = True
+        return call
+
+    def _start_call_at_once(self, verb: str, setup: Setup, prepare: Callable[[Call], None]) -> None:
+        """Start a call of the app towards the PBX without waiting. Link thread."""
+        call = self._new_call(verb, setup, False)
+        try:
+            prepare(call)
+            self._connection.answer_signaling(self, setup, call.id, False)
+        except BaseException:
+            self._table.forget_own(call._record)
+            raise
+        call._record.queued = True
+
+    def _new_call(self, verb: str, setup: Setup, to_device: bool) -> Call:
         try:
             number = OWN_CALL_IDS.issue()
         except OverflowError as error:
             raise UsageError(f"{verb} sent nothing: {error}") from None
-        record = self._table.begin_own(number, to_device, encode(setup), time.time())
-        call = self._view(record)
-        try:
-            self._connection.send_signaling(self, setup, number, to_device, deadline.remaining(), connection)
-        except BaseException:
-            self._table.forget_own(record)
-            raise
-        record.queued = True
-        return call
+        return self._view(self._table.begin_own(number, to_device, encode(setup), time.time()))
 
     def _check_attached(self, verb: str, deadline: Deadline) -> None:
         """Raise DetachedError where the device is not attached. Attached comes just behind the AttachResult: that is waited for."""

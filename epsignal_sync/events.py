@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .call import Call
     from .client import Client
     from .device import Device
+    from .verbs.watches import Watch
 
 S_co = TypeVar("S_co", bound=Signal, covariant=True)
 F_co = TypeVar("F_co", bound=Facility, covariant=True)
@@ -226,6 +227,30 @@ class CallStateChanged(CallEvent):
 @frozen(kw_only=True)
 class CallEnded(CallEvent):
     """A call is over; ``call.cause`` and ``call.ended_by`` say why. Its callbacks and interceptors go with this."""
+
+
+@frozen(kw_only=True)
+class WatchRestored(Event):
+    """After a gap, a watch is set up again; what it tells from now on belongs to ``call``. What was missed cannot be had."""
+
+    device: Device
+    """The device on whose behalf it watches."""
+    call: Call
+    """The new call without media that carries it."""
+    watch: Watch
+    """The watch."""
+
+
+@frozen(kw_only=True)
+class WatchLost(Event):
+    """A watch tells nothing any more: the PBX has ended it, or has refused it after a gap. After the next gap it is tried again."""
+
+    device: Device
+    """The device on whose behalf it watched."""
+    watch: Watch
+    """The watch."""
+    error: EpSignalError
+    """Why."""
 
 
 @frozen(kw_only=True)

@@ -54,6 +54,7 @@ class Gaps:
     def attached(self, device: Device, at: float, now: float) -> None:
         """The device is registered, and the app in its path."""
         table, gap = device._table, device._gap
+        is_back = gap.since is not None and not gap.settling
         told = gap.attached(at, table.resume() if gap.since is not None else (), now)
         if told is not None:
             self._tell(device, told)
@@ -61,6 +62,9 @@ class Gaps:
             self._postbox.hold(device)
             assert gap.settle_at is not None
             self._timers.at(gap.settle_at, lambda now: self._settle(device, now))
+        if is_back:
+            for watch in device._watches:
+                watch._set_up_again()
 
     def take(self, device: Device, change: Change, *, is_sync: bool, is_setup: bool) -> None:
         """Take what a message did while a gap settles."""

@@ -163,6 +163,8 @@ class Intake:
         if device is None:
             return
         if change.call is not None:
+            if change.call.view is not None and change.call.view._listeners:
+                change.call.view._hear(item)
             self._changes.tell(device, change, wanted)
             if device._gap.settling:
                 sig = item.data.get("sig")

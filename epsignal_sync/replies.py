@@ -70,17 +70,25 @@ class Replies:
 
     def wait(self, reply: Reply, deadline: Deadline, timed_out: str) -> None:
         """Wait for a reply like :meth:`Reply.wait`; the end of the connection ends it, also one that came before."""
+        self.add(reply)
+        try:
+            reply.wait(deadline, timed_out)
+        finally:
+            self.discard(reply)
+
+    def add(self, reply: Reply) -> None:
+        """Have a reply failed by the end of the connection from now on, at once where it has ended. Any thread."""
         self._process.check()
         with self._replies_lock:
             self._open.add(reply)
             ended = self._ended
         if ended is not None:
             reply.fail(ended)
-        try:
-            reply.wait(deadline, timed_out)
-        finally:
-            with self._replies_lock:
-                self._open.discard(reply)
+
+    def discard(self, reply: Reply) -> None:
+        """Forget a reply. Any thread."""
+        with self._replies_lock:
+            self._open.discard(reply)
 
     def end(self, error: Callable[[], EpSignalError]) -> None:
         """Fail everything that is waited for, and whatever will be. The first end counts."""

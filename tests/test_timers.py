@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import threading
+
 from epsignal_sync.timers import Timers
 
 
@@ -23,3 +25,20 @@ def test_job_that_wants_to_run_again() -> None:
 
     timers.at(1.0, again)
     assert [timers.run(now) for now in (1.0, 2.0, 3.0)] == [2.0, 3.0, None] and ran == [1.0, 2.0, 3.0]
+
+
+def test_job_that_another_thread_puts_in_while_one_runs() -> None:
+    timers, done = Timers(), []
+
+    def put() -> None:
+        timers.at(0, lambda now: done.append("other"))
+
+    def job(now: float) -> None:
+        thread = threading.Thread(target=put)
+        thread.start()
+        thread.join()
+        done.append("first")
+
+    timers.at(1, job)
+    assert timers.run(1) is None
+    assert done == ["first", "other"]

@@ -33,6 +33,10 @@ def _nothing(orphans: set[int]) -> None:
     """Let calls that an app left behind be."""
 
 
+def _unwatched() -> None:
+    """Let it be that a leg changed."""
+
+
 def is_app_id(call: Any) -> bool:
     """Whether this is a call id that an app picks; ``call`` may be any JSON value. The PBX's own start at 1."""
     return type(call) is int and call < 0
@@ -88,6 +92,8 @@ class Line:
         self.to_pbx: Receiver = _nobody
         self.app_gone: Callable[[set[int]], None] = _nothing
         """Called when an app left the path, with the ids of the calls that it had started."""
+        self.leg_changed: Callable[[], None] = _unwatched
+        """Called when anything changed in what the PBX knows of a leg."""
         self._actor = actor
         self._log = log
         self._late_facilities = late_facilities

@@ -17,15 +17,19 @@ from typing import Any, TypeVar
 from ..deadline import Deadline
 from ..errors import ReplyTimeout, UsageError
 from .actor import Actor
+from .answers import AT_PBX, Answers
 from .app import SimulatedApp
 from .behaviour import Behaviour, check_afterwards
 from .call import WAIT_TIMEOUT, SimulatedCall
 from .connection import AppConnection
 from .directory import Directory
+from .equipment import Equipment
 from .exchange import Exchange
 from .line import Line
 from .log import MessageLog
 from .phone import SimulatedPhone
+from .phone_media import partner
+from .supplementary import Services
 from .transport import Transport, Wire
 
 T = TypeVar("T")
@@ -44,12 +48,15 @@ class SimulatedPBX(Behaviour):
     ``port`` 0 picks a free one. ``ssl_context``: a server's context makes it wss. ``setup_timeout``: seconds after
     which a setup without any answer is given up with cause 102. ``no_answer_timeout``: seconds that a phone rings.
     ``digit_timeout``: seconds after which no more digits are waited for where a setup is not ``complete``: then the call
-    goes to the number dialed so far, or ends with cause 28. ``log_limit``: how many entries :attr:`log` holds at most;
+    goes to the number dialed so far, or ends with cause 28. ``diversion_timeout``: seconds that a phone rings whose user has a
+    diversion NO_ANSWER. ``log_limit``: how many entries :attr:`log` holds at most;
     the oldest go first, and 0 is for a long run that does without.
 
     An app that is attached to a device may call too, with a negative ``call``: without ``to`` to another party on the
     device's behalf, with ``to`` to the device alone. Such calls end with cause 41 when the app's connection does. The
     caller's number and name in a setup are always those of the device, unless it carries the facility ``cli_override``.
+
+    It has the supplementary services of the protocol, from hold to presence; :attr:`answers` has it refuse one, or be silent.
 
     How it behaves where real PBXs may differ is up to the attributes of :class:`Behaviour`, which may be set at any time:
     ``unknown_hw``, ``login_refusal``, ``second_attach``, ``calls_without_app``, ``late_facilities``, ``without_src``. Things go
@@ -66,11 +73,13 @@ class SimulatedPBX(Behaviour):
         setup_timeout: float = 10.0,
         no_answer_timeout: float = 30.0,
         digit_timeout: float = 10.0,
+        diversion_timeout: float = 15.0,
         unknown_hw: str = "error",
         login_refusal: str = "answer",
         log_limit: int = 20000,
     ) -> None:
         self.log = MessageLog(log_limit)
+        self.answers = Answers(AT_PBX)
         self.unknown_hw = unknown_hw
         self.login_refusal = login_refusal
         self._host, self._port, self._path, self._ssl_context = host, port, path, ssl_context
@@ -79,9 +88,14 @@ class SimulatedPBX(Behaviour):
         self._apps: dict[str, SimulatedApp] = {}
         self._users: dict[str, str] = {}
         self._lines: dict[str, Line] = {}
+        directory, services = Directory(self._lines), Services(self.answers)
         self._exchange = Exchange(
-            self._actor, Directory(self._lines),
+            self._actor, directory, services,
             setup_timeout=setup_timeout, no_answer_timeout=no_answer_timeout, digit_timeout=digit_timeout,
+        )  # fmt: skip
+        self._equipment = Equipment(
+            self._exchange, self._actor, directory, services, self._lines,
+            no_answer_timeout=no_answer_timeout, diversion_timeout=diversion_timeout,
         )  # fmt: skip
         self._connections: dict[int, AppConnection] = {}
         self._numbers = itertools.count(1)
@@ -227,6 +241,7 @@ class SimulatedPBX(Behaviour):
     def new_line(self, hw: str) -> Line:
         """Add the line of a device; the simulator's own."""
         line = Line(hw, self._actor, self.log, rest=self._setup_timeout, late_facilities=lambda: self.late_facilities)
+        line.leg_changed = self._equipment.dialogs.changed
         line.app_gone = lambda orphans: self._exchange.app_gone(line, orphans)
         line.to_pbx = lambda call, sig: self._exchange.receive(line, call, sig)
         self._lines[hw] = line
@@ -264,6 +279,7 @@ class SimulatedPBX(Behaviour):
         return SimulatedPhone(
             line or self.new_line(hw), self._actor, self.log, number=number, sip=sip, name=name, kind=kind,
             setup_timeout=self._setup_timeout, registration_changed=self._registration_changed,
+            heard_by=lambda call: partner(self._lines.values(), call), set_diversion=self._equipment.diversions.set,
         )  # fmt: skip
 
     def _registration_changed(self, phone: SimulatedPhone) -> None:

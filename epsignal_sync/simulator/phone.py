@@ -15,6 +15,8 @@ from .behaviour import check_afterwards
 from .call import WAIT_TIMEOUT, SimulatedCall, check_states
 from .line import Line
 from .log import MessageLog
+from .phone_media import PhoneMedia
+from .phone_services import PhoneServices, SetDiversion
 from .signals import Signal
 
 T = TypeVar("T")
@@ -23,12 +25,13 @@ STANDING = ("presence_subscribe", "dialog_info_subscribe")
 """The facilities of the no-media calls that a phone keeps open while it is registered."""
 
 
-class SimulatedPhone:
+class SimulatedPhone(PhoneServices):
     """A phone at the simulated PBX, driven from Python; made by :meth:`SimulatedPBX.add_phone`.
 
     It rings by itself when a call comes in, from the PBX or from an app alone (with a negative ``id``), and cannot tell
     the two apart. Phones with the same number ring together, and the first that is answered has the call. Set ``busy``
-    to True to have it refuse every call with cause 17; otherwise it takes any number of calls.
+    to True to have it refuse every call with cause 17; otherwise it takes any number of calls. It does what remote control
+    and other facilities ask for; :attr:`answers` has it refuse that, or be silent.
 
     All methods may be called from any thread; except for :meth:`wait` they block only for the moment that the simulated
     PBX needs (ReplyTimeout after 5 s, ClosedError when it is closed).
@@ -36,8 +39,10 @@ class SimulatedPhone:
 
     def __init__(
         self, line: Line, actor: Actor, log: MessageLog, *, number: str, sip: str, name: str, kind: str, setup_timeout: float,
-        registration_changed: Callable[[SimulatedPhone], None],
+        registration_changed: Callable[[SimulatedPhone], None], heard_by: Callable[[SimulatedCall], SimulatedCall | None],
+        set_diversion: SetDiversion,
     ) -> None:  # fmt: skip
+        super().__init__(PhoneMedia(line.hw, "SIP" if kind == "sip" else "LOCAL"), heard_by, set_diversion)
         self.hw = line.hw
         self.number = number
         self.sip = sip
@@ -52,7 +57,7 @@ class SimulatedPhone:
         self._registration_changed = registration_changed
         self._changes: tuple[tuple[int, SimulatedCall, str], ...] = ()
         self._last: SimulatedCall | None = None
-        self._setups = self._alerts = self._media = 0
+        self._setups = self._alerts = 0
         line.phone = self
         line.to_phone = self._receive
 
@@ -110,7 +115,7 @@ class SimulatedPhone:
 
     def answer(self, call: SimulatedCall | None = None) -> None:
         """Answer the newest ringing call, or the one given; raises UsageError if there is none."""
-        self._actor.run(lambda: self._answer(self._ringing(call, "answer")))
+        self._actor.run(lambda: self.accept(self._ringing(call, "answer")))
 
     def reject(self, cause: int = signals.CALL_REJECTED) -> None:
         """Refuse the newest ringing call; raises UsageError if there is none."""
@@ -192,7 +197,7 @@ class SimulatedPhone:
         self._registration_changed(self)
         for facility in STANDING:
             sig = signals.standing_setup(number=self.number, sip=self.sip, facility=facility)
-            self._start(sig, remote={"sip": self.sip})
+            self.start(sig, remote={"sip": self.sip})
 
     def go_away(self, *, keep_calls: bool) -> None:
         """Do what :meth:`unregister` does, on the actor thread; the simulator's own."""
@@ -208,12 +213,12 @@ class SimulatedPhone:
     def _dial(self, number: str, overlap: bool) -> SimulatedCall:
         if not self.registered:
             raise DetachedError(f"phone {self.hw} is not registered, so it cannot call {number}: use register() first")
-        channels = signals.offer(*self._media_seed(), source=self._source())
-        sig = signals.setup(number=self.number, sip=self.sip, name=self.name, called=number, overlap=overlap, channels=channels)
+        media = self._media.offer()
+        sig = signals.setup(number=self.number, sip=self.sip, name=self.name, called=number, overlap=overlap, media=media)
         self._setups += 1
         if self._setups % 2 == 0:
             sig = signals.with_surprises(sig)
-        return self._start(sig, remote={"num": number})
+        return self.start(sig, remote={"num": number})
 
     def _dial_on(self, call: SimulatedCall, digits: str, complete: bool) -> None:
         if call.state not in ("setup", "setup-ack"):
@@ -224,7 +229,8 @@ class SimulatedPhone:
         call.remote = {**call.remote, "num": call.remote.get("num", "") + digits}
         self._send(call, {"type": "info", **cd, **({"complete": True} if complete else {})})
 
-    def _start(self, sig: Signal, *, remote: dict[str, Any]) -> SimulatedCall:
+    def start(self, sig: Signal, *, remote: dict[str, Any]) -> SimulatedCall:
+        """Begin a call with this setup, on the actor thread; the simulator's own."""
         call = SimulatedCall(self, self._line.new_id(), incoming=False, channel=sig["channel"], remote=remote)
         self._line.calls[call.id] = call
         call.timer = self._actor.later(self._setup_timeout, lambda: self._give_up(call))
@@ -233,13 +239,6 @@ class SimulatedPhone:
 
     def _give_up(self, call: SimulatedCall) -> None:
         self._send(call, signals.rel(signals.RECOVERY_ON_TIMER_EXPIRY))
-
-    def _answer(self, call: SimulatedCall) -> None:
-        sig: Signal = {"type": "conn", "channel": call.channel}
-        channels = signals.answer(call.offer, *self._media_seed(), source=self._source())
-        if channels is not None:
-            sig.update(channels_cmd="SELECT", channels=channels)
-        self._send(call, sig)
 
     def _ringing(self, call: SimulatedCall | None, verb: str) -> SimulatedCall:
         for each in reversed(self.calls):
@@ -275,25 +274,25 @@ class SimulatedPhone:
             call.apply(sig, to_device=True)
             if kind == "disc":
                 self._send(call, signals.rel(signals.NORMAL_CLEARING))
+                return
+            self.take_media(call, sig)
+            self.take_facilities(call, sig)
+            if call.one_shot and kind in ("conn", "call_proc"):
+                self._send(call, signals.rel(signals.NORMAL_CLEARING))
 
     def _ring(self, id: int, sig: Signal) -> None:
         call = SimulatedCall(self, id, incoming=True, channel=sig.get("channel"), remote=signals.party(sig.get("cg")))
-        call.offer = sig.get("channels")
         self._line.calls[id] = call
         call.apply(sig, to_device=True)
         if call.channel == 0:  # Nobody is called: it takes message waiting and the like by itself.
-            self._send(call, {"type": "conn", "channel": 0})
+            self.take_no_media_call(call, sig)
             return
         if self.busy:
             self._send(call, signals.rel(signals.USER_BUSY))
             return
         self._alerts += 1
         alert: Signal = {"type": "alert", "channel": call.channel}
+        if self.early_media and call.media.offer is not None:
+            alert.update(self._media.answer(call.media.offer))
         self._send(call, signals.with_surprises(alert) if self._alerts % 2 == 0 else alert)
-
-    def _media_seed(self) -> tuple[str, int]:
-        self._media += 1
-        return f"{self.hw}/{self._media}", 16384 + self._media % 16000 * 2
-
-    def _source(self) -> str:
-        return "SIP" if self.kind == "sip" else "LOCAL"
+        self.take_facilities(call, sig)

@@ -6,6 +6,7 @@ Knows nothing of connections, threads or who is in a call.
 from __future__ import annotations
 
 import hashlib
+import uuid
 from typing import Any
 
 Signal = dict[str, Any]
@@ -22,8 +23,12 @@ CALL_REJECTED = 21
 NON_SELECTED_USER_CLEARING = 26
 DESTINATION_OUT_OF_ORDER = 27
 INVALID_NUMBER_FORMAT = 28
+EXCHANGE_ROUTING_ERROR = 25
 TEMPORARY_FAILURE = 41
 INVALID_CALL_REFERENCE = 81
+NO_SUCH_CALL = 86
+"""Call having the requested call identity has been cleared."""
+INVALID_CALL_STATE = 101
 RECOVERY_ON_TIMER_EXPIRY = 102
 
 CODERS = ("OPUS-WB", "G722", "G711A", "G711u", "G729")
@@ -55,6 +60,11 @@ def next_state(state: str, sig: Signal, *, to_device: bool) -> str:
         return "null"
     if kind == "disc" or (kind == "progress" and sig.get("cau") is not None):
         return "disconnected" if to_device else "disconnecting"
+    # Spec: a phone that asks to park is in its call until the PBX ends it, as nothing else would tell that it failed.
+    if state == "connected" and to_device and has_facility(sig, "cp_park"):
+        return "parked"
+    if state == "parked" and kind == "conn":
+        return "connected"
     following = _STATE_OF.get(kind) if isinstance(kind, str) else None
     if following is None or _FORWARD.get(state, 9) >= _FORWARD[following]:
         return state
@@ -77,6 +87,12 @@ def number_of(sig: Signal) -> str:
     """Return the digits that a setup or info dials, or an empty text."""
     number = party(sig.get("cd")).get("num")
     return number if isinstance(number, str) else ""
+
+
+def call_id_of(sig: Signal) -> str:
+    """Return the H.323 call id of a setup, or a new one where it has none."""
+    given = sig.get("callId")
+    return given if isinstance(given, str) and given else uuid.uuid4().hex
 
 
 def facilities(sig: Signal) -> list[Any]:
@@ -103,6 +119,11 @@ def name_identification(name: str) -> Signal:
     return {"type": "name_identification", "name": name}
 
 
+def with_facilities(sig: Signal, more: list[Any]) -> Signal:
+    """Return a copy of ``sig`` that carries these facilities too."""
+    return {**sig, "fty": [*facilities(sig), *more]} if more else sig
+
+
 def with_name(sig: Signal, name: str) -> Signal:
     """Return a copy of ``sig`` that carries this display name and no other."""
     others = [each for each in facilities(sig) if not (isinstance(each, dict) and each.get("type") == "name_identification")]
@@ -119,8 +140,9 @@ def disc(cause: int) -> Signal:
     return {"type": "disc", "inband_info": True, "cau": {"loc": 1, "num": cause}}
 
 
-def setup(*, number: str, sip: str, name: str, called: str, overlap: bool, channels: Signal) -> Signal:
+def setup(*, number: str, sip: str, name: str, called: str, overlap: bool, media: Signal) -> Signal:
     """Return the setup of a telephone call with its media offer; with ``overlap`` more digits may follow."""
+    seed = hashlib.sha256(str(media["channels"]["guid"]).encode()).hexdigest()
     return {
         "type": "setup",
         "bc": "8090a2",
@@ -129,8 +151,9 @@ def setup(*, number: str, sip: str, name: str, called: str, overlap: bool, chann
         **({} if overlap else {"complete": True}),
         "channel": -1,
         "fty": [name_identification(name)],
-        "channels_cmd": "PROPOSAL",
-        "channels": channels,
+        **media,
+        "confId": seed[:32],
+        "callId": seed[32:],
     }
 
 
@@ -152,9 +175,14 @@ def presence(note: str) -> Signal:
     return {"type": "facility", "fty": [{"type": "presence_notify", "status": "open", "activity": None, "note": note, "contact": "tel:"}]}
 
 
+def facility(name: str, **fields: Any) -> Signal:
+    """Return a signal that carries this facility alone."""
+    return {"type": "facility", "fty": [{"type": name, **fields}]}
+
+
 def late_facility() -> Signal:
     """Return a facility that would change the call, were it not over."""
-    return {"type": "facility", "fty": [{"type": "ct_complete", "remote": {"num": "0", "sip": "too-late"}, "remote_name": "Too late"}]}
+    return facility("ct_complete", remote={"num": "0", "sip": "too-late"}, remote_name="Too late")
 
 
 def with_surprises(sig: Signal) -> Signal:

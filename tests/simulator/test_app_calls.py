@@ -144,7 +144,9 @@ def test_forwarding_the_apps_own_message_is_answered(pbx: SimulatedPBX, app: Raw
     assert bob.call_now is not None and bob.call_now.state == "alert"
 
 
-@pytest.mark.parametrize(("facility", "answers"), [("presence_subscribe", ["conn", "facility"]), ("mwi_interrogate", ["call_proc"])])
+@pytest.mark.parametrize(
+    ("facility", "answers"), [("presence_subscribe", ["conn", "facility"]), ("mwi_interrogate", ["call_proc", "facility"])]
+)
 def test_no_media_call_of_an_app(pbx: SimulatedPBX, app: RawApp, bob: SimulatedPhone, facility: str, answers: list[str]) -> None:
     app.send(signaling(-1, {**NO_MEDIA, "fty": [{"type": facility}]}, to=False))
     app.wait_signal(answers[-1], to=True, call=-1)

@@ -17,7 +17,11 @@ from epsignal_sync.messages import (
     Channels,
     ChannelsCmd,
     Coder,
+    Conn,
     CtComplete,
+    CtInitiateResult,
+    DiversionEntry,
+    DiversionProcedure,
     Facility,
     ImMessage,
     InnovaphoneRemoteControl,
@@ -113,6 +117,24 @@ def read(signal: Setup) -> None:
     assert_type(Cause(num=17).text, str)
     base: Record = signal
     print(base.extra)
+
+
+def control(call: eps.Call, other: eps.Call, device: eps.Device) -> None:
+    assert_type(call.answer(), Conn)
+    assert_type(call.hold(timeout=None), Facility)
+    assert_type(call.transfer(other), CtInitiateResult | None)
+    assert_type(device.set_presence("open"), Signal)
+    assert_type(device.diversions()[DiversionProcedure.BUSY], tuple[DiversionEntry, ...])
+    with device.watch_presence(sip="bob") as watch:
+        assert_type(watch, eps.Watch)
+    call.park("24", position=1)
+    call.answer(RemoteControl.ANNOUNCE, on_result=answered)
+    device.watch_dialogs("24", on_result=lambda outcome: print(outcome.ok))
+
+
+def answered(outcome: eps.Outcome[Conn]) -> None:
+    assert_type(outcome.result, Conn | None)
+    assert_type(outcome.error, eps.EpSignalError | None)
 
 
 def start() -> None:
