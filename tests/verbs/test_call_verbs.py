@@ -307,8 +307,11 @@ def test_attended_transfer(pair: tuple[Phone, Phone], dst: dict[str, Any] | None
     second.say("facility", to=True, fty=[{"type": "ct_identify_result", "id": 77, **({"dst": dst} if dst else {})}])
     assert second.told()[0], "the phone sees it, too"
     assert first.told() == (False, facility("ct_initiate", id=77, dst=dst or {"num": "24"}))
+    second.say("facility", to=True, fty=[{"type": "ct_identify_result", "id": 78}])  # one too many
+    assert second.told()[0]
     second.say("rel", to=True)
     first.say("facility", to=True, fty=[{"type": "ct_initiate_result"}])
+    assert second.told()[1]["type"] == "rel" and first.told()[0], "the transfer was asked for once"
     result: Any = finish()
     if by_callback:
         wait_until(lambda: outcomes)
