@@ -139,7 +139,7 @@ def test_remote_control_that_cannot_be_done_now(pbx: SimulatedPBX, alice: Simula
     with RawApp(pbx).login() as app:
         app.attach("aa")
         call = alice.call("23")
-        bob.wait("alert")
+        call.wait("alert")
         for what in ("CONNECT", "HOLD", "RETRIEVE", "DTMF_DIGIT", None, 5, "NOT_KNOWN"):
             app.send(signaling(call.id, control(what, digit="12"), to=True))  # type: ignore[arg-type]
         pbx.wait_for(lambda log: len(alice.remote_controls) == 5)
