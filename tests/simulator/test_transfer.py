@@ -54,6 +54,8 @@ def test_blind(pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPhone, ca
     ringing = carol.wait("alert")
     assert ringing.remote == {"num": "23", "sip": "bob", "dn": "Bob"}
     assert ringing.wait_facility("ct_setup")["dst"] == {"num": "24"}
+    his = bob.calls[0]
+    assert [entry.type for entry in pbx.log.entries(place="to-phone", device="bb", call=his.id)] == ["setup"], "she has not answered yet"
     carol.answer()
     check_joined(pbx, bob, carol)
 

@@ -43,7 +43,7 @@ def test_success(phone: Phone, verb: CallVerb) -> None:
     answered(phone, verb)
     result = finish()
     assert result is None if verb.result is None else isinstance(result, verb.result)
-    assert not call._listeners
+    wait_until(lambda: not call._listeners)
 
 
 @each
@@ -229,7 +229,8 @@ def test_connection_or_device_that_goes_meanwhile(
     if how == "close":
         peer.drop()
         closing()
-    assert len(outcomes) == by_callback and not call._listeners
+    wait_until(lambda: not call._listeners)
+    assert len(outcomes) == by_callback
 
 
 @pytest.mark.parametrize("verb", [*WAITING, *SENT_ONLY], ids=lambda verb: verb.name)
@@ -244,7 +245,8 @@ def test_nothing_can_be_sent(peer: Peer, peer_client: eps.Client, phone: Phone, 
     wait_until(lambda: not peer_client.connected)
     with pytest.raises((eps.ConnectionLostError, eps.CallEndedError)):
         verb.say(call, on_result=outcomes.append)
-    assert not outcomes and not call._listeners and not phone.device._connection.replies._open
+    wait_until(lambda: not call._listeners and not phone.device._connection.replies._open)
+    assert not outcomes
 
 
 @pytest.mark.parametrize("verb", [*WAITING, *SENT_ONLY], ids=lambda verb: verb.name)
@@ -317,7 +319,7 @@ def test_attended_transfer(pair: tuple[Phone, Phone], dst: dict[str, Any] | None
         wait_until(lambda: outcomes)
         result = outcomes[0].result
     assert result.wire_name == "ct_initiate_result" and result.error is None
-    assert not call._listeners and not other._listeners
+    wait_until(lambda: not call._listeners and not other._listeners)
 
 
 def test_attended_transfer_that_the_pbx_ends_without_a_result(pair: tuple[Phone, Phone]) -> None:

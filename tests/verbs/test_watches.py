@@ -266,6 +266,7 @@ def test_watch_that_is_cancelled_while_it_is_set_up_again(peer: Peer, again: eps
     watch.cancel()
     released(phone)
     nothing_is_left(peer, device)
+    wait_until(lambda: seen)
     assert [type(event) for event in seen] == [eps.Gap] and not device._watches
 
 
