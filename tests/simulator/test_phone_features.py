@@ -70,9 +70,7 @@ def test_hold_by_media_alone_shows_no_facility(pbx: SimulatedPBX, alice: Simulat
 
 
 @pytest.mark.parametrize("turn", [("remote_hold", True), ("remote_retrieve", False)])
-def test_remote_hold_of_the_apps_own_call(
-    pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPhone, turn: tuple[str, bool]
-) -> None:
+def test_remote_hold_of_the_apps_own_call(pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPhone, turn: tuple[str, bool]) -> None:
     name, on_hold = turn
     with RawApp(pbx, forward=False).login() as app:
         app.attach("aa")

@@ -102,9 +102,7 @@ def test_party_hangs_up_before_the_new_one_answers(alice: SimulatedPhone, bob: S
         ({"id": "x", "dst": {}}, 1005, 86), ({"dst": "24"}, 1005, 86),
     ],
 )  # fmt: skip
-def test_transfer_to_nothing(
-    alice: SimulatedPhone, bob: SimulatedPhone, facilities: dict[str, Any], error: int, cause: int
-) -> None:
+def test_transfer_to_nothing(alice: SimulatedPhone, bob: SimulatedPhone, facilities: dict[str, Any], error: int, cause: int) -> None:
     call, his = connect(alice, bob)
     call.send(facility("ct_initiate", **facilities))
     assert call.wait_facility("ct_initiate_result") == {"type": "ct_initiate_result", "error": error, "cause": cause}
