@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
 
 import epsignal_sync as eps
 from epsignal_sync import bridging
+from epsignal_sync.leg import Leg
 from epsignal_sync.messages import Channels
 from epsignal_sync.relay import backoff
 from epsignal_sync.simulator import SimulatedPBX
@@ -406,6 +408,19 @@ def test_waiting_in_vain(pair: Pair) -> None:
     assert not bridge._waiting and repr(bridge).startswith("<Bridge of <Call ")
 
 
+def test_change_just_before_it_is_waited_for(pair: Pair) -> None:
+    bridge = pair.bridge()
+    looks: list[bool] = []
+
+    def look() -> bool:
+        looks.append(True)
+        bridge._tell()
+        return len(looks) > 1
+
+    bridge._wait(look, PATIENCE, "was not looked at again")
+    assert len(looks) == 2
+
+
 def test_waiting_threads_are_told(pair: Pair) -> None:
     bridge = pair.bridge()
     waits = [in_thread(lambda: bridge.wait_connected(timeout=PATIENCE)) for _ in range(2)]
@@ -482,6 +497,33 @@ def test_disc_that_comes_just_when_the_call_is_joined(pair: Pair, monkeypatch: p
     rel = pair.phone.rel(16)
     assert pair.other.told() == rel
     pair.is_over(bridge, 17 if parts else None)
+
+
+def test_two_threads_join_the_same_call(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    third = pair.device.dial("25")
+    assert pair.peer.receive()["sig"]["type"] == "setup"
+    others: list[threading.Thread] = []
+    errors: list[BaseException] = []
+    join = Leg.join
+
+    def try_it() -> None:
+        try:
+            eps.bridge(third, pair.phone.call)
+        except eps.UsageError as error:
+            errors.append(error)
+
+    def join_slowly(leg: Leg, joint: eps.Bridge) -> Any:
+        if not others:
+            others.append(threading.Thread(target=try_it, name="test-joiner"))
+            others[0].start()
+            others[0].join(0.1)  # long enough for it to get in between, if it could
+        return join(leg, joint)
+
+    monkeypatch.setattr(Leg, "join", join_slowly)
+    bridge = pair.bridge()
+    others[0].join(PATIENCE)
+    assert len(errors) == 1 and pair.phone.call._leg is not None and pair.phone.call._leg.joint is bridge
+    assert third._leg is not None and third._leg.joint is None
 
 
 # ------------------------------------------------------------ of two connections

@@ -330,6 +330,20 @@ def test_other_party_cannot_be_called(dialing: Dialing, monkeypatch: pytest.Monk
     dialing.is_over(41)
 
 
+def test_phone_is_picked_up_just_when_the_program_hangs_up(dialing: Dialing, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection, held = dialing.device._connection, []
+    with monkeypatch.context() as patch:
+        patch.setattr(connection, "answer_signaling", lambda *args: held.append(args))
+        dialing.bridge.hangup()
+        dialing.phone.say(media("PROPOSAL", kind="conn"))
+        dialing.phone.call.wait("connected", timeout=PATIENCE)
+    for args in held:
+        connection.answer_signaling(*args)
+    assert dialing.phone.told() == {"type": "rel", "cau": {"num": 16}}
+    dialing.is_over(16)
+    assert len(held) == len(dialing.bridge.calls) == 1
+
+
 def test_offer_that_is_too_big_to_call_with(peer: Peer) -> None:
     with peer.client(max_message_size=3000, api="A" * 500) as client:
         device = peer.attach(client)
