@@ -366,7 +366,7 @@ def test_setup_that_cannot_be_queued_for_so_long(peer: Peer, device: eps.Device,
     def wait(*args: Any) -> None:
         timers = connection.intake.timers
         timers.at(0, lambda now: timers.at(now + 0.1, looks.append))
-        connection.link._wakeup.wake()
+        peer.send({"mt": "PbxInfo"})  # with what is received the link thread looks at its timers
         wait_until(lambda: looks)
         send(*args)
 

@@ -62,9 +62,9 @@ class Passing:
             setup = given[1 - side]
             if sig is not None and setup is not None and is_offer(sig) and is_offer(setup) and sig["channels"] == setup["channels"]:
                 self.open, self.offered = side, True
-        opened, passed = self.open, []
-        for side in sorted((0, 1), key=lambda one: one == opened):  # the answer to an offer before anything else
-            sig = heard[side]
+        opened = self.open
+        passed: list[Passed] = []
+        for side, sig in enumerate(heard):
             if sig is None:
                 continue
             command = sig.get("channels_cmd")
