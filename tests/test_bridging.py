@@ -414,7 +414,28 @@ def test_connection_ends(pair: Pair, wait: str, error: type[Exception]) -> None:
         error = eps.EpSignalError
     with pytest.raises(error):
         finish()
-    pair.is_over(bridge)
+    wait_until(lambda: bridge.ended)
+    pair.is_over(bridge, 41)
+
+
+def test_connection_goes_just_when_something_passes(pair: Pair, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Before the calls have been told of its end."""
+    asked: list[str] = []
+
+    def lost(device: eps.Device, signal: eps.messages.Signal, *args: Any) -> None:
+        asked.append(signal.wire_name)
+        raise eps.ConnectionLostError("nothing was sent, since there is no connection now")
+
+    bridge = pair.connect()
+    monkeypatch.setattr(pair.device._connection, "answer_signaling", lost)
+    pair.phone.say({"type": "user_info", "uui": "x"})
+    wait_until(lambda: asked)
+    bridge.hangup()
+    assert asked == ["user_info", "rel", "rel"] and not bridge.ended
+    pair.peer.drop()
+    wait_until(lambda: bridge.ended)
+    pair.is_over(bridge, 16)
+    assert "did not pass" not in caplog.text and "please report it" not in caplog.text
 
 
 def test_connection_is_closed(pair: Pair) -> None:
@@ -426,7 +447,8 @@ def test_connection_is_closed(pair: Pair) -> None:
         pair.peer.drop()
         raise EOFError
     closing()
-    pair.is_over(bridge)
+    wait_until(lambda: bridge.ended)
+    pair.is_over(bridge, 41)
     bridge.hangup()
 
 

@@ -278,7 +278,8 @@ def test_connection_ends(dialing: Dialing, step: str, how: str) -> None:
     with pytest.raises(eps.EpSignalError) as failure:
         finish()
     assert isinstance(failure.value, eps.ConnectionLostError if how == "lost" else (eps.ConnectionLostError, eps.ClosedError))
-    dialing.is_over()
+    wait_until(lambda: dialing.bridge.ended)
+    dialing.is_over(41)
 
 
 def test_phone_that_is_not_picked_up(peer: Peer, device: eps.Device) -> None:
