@@ -17,6 +17,7 @@ from .. import __version__
 from ..client import Client
 from ..errors import EpSignalError, UsageError
 from . import model
+from .call import control_calls
 from .dial import check_called, place_call
 from .monitor import follow, show_warnings
 from .outputs import plain
@@ -131,6 +132,28 @@ def dial(hw: str, number: str, as_sip: bool, as_json: bool, **options: Any) -> N
     show_warnings()
     with make_client(reconnect=False, **options) as client:  # the call lives as long as the connection
         place_call(client, hw, number, as_sip=as_sip, as_json=as_json, timeout=options["timeout"])
+
+
+@commands.command()
+@click.argument("hw")
+@connection_options
+def call(hw: str, **options: Any) -> None:
+    """Show the calls of the phone HW, and do with them what is typed.
+
+    answer, hangup, hold, retrieve, transfer NUMBER, dtmf DIGITS, dial NUMBER; help shows them all. On a terminal the calls
+    are a live table above the line that is typed; from a pipe or a file the commands are a script, and each event is one line.
+    A command that cannot be done is one sentence, and the next one is taken. quit, the end of the input, or Ctrl-C ends it:
+    the calls of the phone go on, and what dial has started is hung up. With no input at all (< /dev/null) it shows the calls
+    until Ctrl-C.
+
+    \b
+    Example:
+      export EPSIGNAL_PASSWORD=...
+      epsignal call 0090334f1a2b --url pbx.example.com --app phones
+    """
+    show_warnings()
+    with make_client(**options) as client:
+        control_calls(client, hw, timeout=options["timeout"])
 
 
 @commands.command()
