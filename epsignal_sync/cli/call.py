@@ -21,11 +21,18 @@ from ..messages import CallState, Facility
 from .call_screen import PROMPT, LineScreen, LiveScreen, Screen
 from .call_verbs import CallVerbs
 from .line_editor import END_OF_INPUT, Keyboard, LineEditor, has_single_keys, single_keys
-from .outputs import plain
 from .steps import REFRESH
 
 HANG_UP_TIME = 1.0
 """Seconds for hanging up at the end what was dialed here."""
+
+
+ADVICE = {
+    "wait for the event Reconnected, or with wait_attached()": "wait until it is there again",
+    ", and use wait_attached()": "",
+    "take a live one from device.calls, or start one with device.dial()": "take another one",
+}
+"""What the library tells a program to do, and what to tell who types commands."""
 
 
 class Desk:
@@ -80,7 +87,7 @@ class Desk:
                 if not verbs.do(line):
                     break
             except EpSignalError as error:
-                self.say(str(error))
+                self.say(_in_commands(str(error)))
         self._finished = True
 
     # ------------------------------------------------------------ callbacks
@@ -125,9 +132,8 @@ def _screen(desk: Desk, phone: Device) -> Iterator[Screen]:
     on_terminal = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()
     if on_terminal and console.is_terminal and not console.is_dumb_terminal and has_single_keys():
         editor, descriptor = LineEditor(), sys.stdin.fileno()
-        title = f"Calls of {plain(phone.hw)} (help shows what can be typed; the calls go on after quit)"
         keyboard = Keyboard(descriptor, editor, desk.redraw, desk.enter)
-        with LiveScreen(console, title, lambda: phone.media_calls.values(), editor) as screen, single_keys(descriptor), keyboard:
+        with LiveScreen(console, phone, editor) as screen, single_keys(descriptor), keyboard:
             yield screen
     else:
         threading.Thread(target=_read_lines, args=(desk,), name="epsignal-input", daemon=True).start()
@@ -146,3 +152,9 @@ def _read_lines(desk: Desk) -> None:
         desk.enter(line.rstrip("\n"))
     if number or sys.stdin.isatty():
         desk.enter(END_OF_INPUT)
+
+
+def _in_commands(text: str) -> str:
+    for advice, ours in ADVICE.items():
+        text = text.replace(advice, ours)
+    return text

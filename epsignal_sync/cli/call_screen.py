@@ -6,7 +6,6 @@ Knows the calls; what the commands do is none of its business.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from rich.console import Console, Group
@@ -15,14 +14,16 @@ from rich.table import Table
 from rich.text import Text
 
 from ..call import Call
+from ..device import Device
 from ..messages import CallState
 from .call_verbs import with_whom
 from .line_editor import LineEditor
 from .outputs import STYLES, clock, plain
 
 PROMPT = "> "
-AROUND = 5
-"""Lines of a terminal that are not for calls: the title, the headings, the line that is typed, and some to see what was said."""
+HINT = "help: what can be typed; quit leaves the calls alone"
+AROUND = 7
+"""Lines of a terminal that are not for calls: the heading, how the phone is, the line that is typed, and some of what was said."""
 
 
 class Screen(Protocol):
@@ -96,10 +97,9 @@ class LineScreen:
 class LiveScreen:
     """The calls that are up, and the line that is typed, at the bottom of a terminal; all else scrolls above it."""
 
-    def __init__(self, console: Console, title: str, calls: Callable[[], Iterable[Call]], editor: LineEditor) -> None:
+    def __init__(self, console: Console, phone: Device, editor: LineEditor) -> None:
         self._console = console
-        self._title = title
-        self._calls = calls
+        self._phone = phone
         self._editor = editor
         # Not transient: what stood there at the end is still readable.
         self._live = Live(self._draw(), console=console, auto_refresh=False)
@@ -119,7 +119,8 @@ class LiveScreen:
     def changed(self, call: Call, state: CallState | str) -> None:
         """Draw the table anew; the end of a call leaves a line above it."""
         if state == CallState.NULL:
-            self.say(change_line(call, state))
+            cause = f": {end_words(call)}" if end_words(call) else ""
+            self.say(f"{stamp()}  call {call.id} {with_whom(call)} is over after {clock(seconds_of(call))}{cause}")
         else:
             self.refresh()
 
@@ -128,13 +129,18 @@ class LiveScreen:
         self._live.update(self._draw(), refresh=True)
 
     def _draw(self) -> Group:
-        calls = list(self._calls())
+        calls = list(self._phone.media_calls.values())
         room = max(1, self._console.height - AROUND)
-        parts: list[Text | Table] = [_one_line(self._title, "bold")]
+        parts: list[Text | Table] = [Text(""), _one_line(f"Calls of {self._phone.hw} ({HINT})", "bold")]
         if calls:
             parts.append(self._table(calls[:room]))
-        if not calls or len(calls) > room:
-            parts.append(_one_line(f"and {len(calls) - room} more" if calls else "no call is up", "dim"))
+        if len(calls) > room:
+            parts.append(_one_line(f"and {len(calls) - room} more", "dim"))
+        if not self._phone.attached:
+            state = "the phone is not registered" if self._phone.client.connected else "there is no connection to the PBX"
+            parts.append(_one_line(f"{state} now", "red"))
+        elif not calls:
+            parts.append(_one_line("no call is up", "dim"))
         return Group(*parts, self._typed())
 
     @staticmethod

@@ -26,11 +26,11 @@ class CallVerbs:
             "hangup": Command(self._hangup, "[CALL]", "end the call"),
             "hold": Command(self._hold, "[CALL]", "put it on hold"),
             "retrieve": Command(self._retrieve, "[CALL]", "take it back from there"),
-            "transfer": Command(self._transfer, "NUMBER [CALL]", "connect its other party with NUMBER, blind"),
+            "transfer": Command(self._transfer, "NUMBER [CALL]", "connect its other party with NUMBER"),
             "dtmf": Command(self._dtmf, "DIGITS [CALL]", "the phone sends DTMF digits: 0 to 9, * and #"),
-            "dial": Command(self._dial, "NUMBER", "call NUMBER on the phone's behalf, without it and without audio"),
+            "dial": Command(self._dial, "NUMBER", "call NUMBER for the phone, without audio"),
             "help": Command(self._help, "", "this list"),
-            QUIT: Command(lambda: None, "", "end this; the calls of the phone go on"),
+            QUIT: Command(lambda: None, "", "end this; the phone's calls go on"),
         }
 
     def do(self, line: str) -> bool:
@@ -58,7 +58,9 @@ class CallVerbs:
         self._say(f"call {call.id} is on hold")
 
     def _retrieve(self, number: str = "") -> None:
-        call = self._choose("retrieve", number, lambda call: _connected(call) and call.on_hold, "no call is on hold")
+        # What holds a call of the app, or one that is held by media alone, does not show.
+        none = "no call is known to be on hold; name the one that is"
+        call = self._choose("retrieve", number, lambda call: _connected(call) and (call.on_hold or call.own), none)
         call.retrieve(timeout=self._timeout)
         self._say(f"call {call.id} is taken back")
 
@@ -81,7 +83,7 @@ class CallVerbs:
     def _help(self) -> None:
         for line in help_lines(self._commands):
             self._say(line)
-        self._say("CALL is the number of a call; it is needed only where more than one may be meant.")
+        self._say("CALL is a call's number: needed where more than one may be meant.")
 
     # ------------------------------------------------------------ which call
 
