@@ -1,0 +1,155 @@
+"""The checks that have to do with calls, and those of what was received in the end. Each is one row of the table at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ...errors import CallEndedError, EpSignalError, ReplyTimeout
+from ...messages import CallState, EpSignalMessage, Facility, Signaling, UnknownFacility, UnknownMessage, UnknownSignal
+from ...protocol.codec import decode
+from .bench import ACTION_TIME, Bench, Check, Finding
+from .masking import cause_part, protocol_word
+from .trace import Seen, counted
+
+OBEY_TIME = 5.0
+"""Seconds in which a phone that does what it is told has done it."""
+HOLD_TIME, HANG_UP_TIME = 90.0, 90.0
+TONES = "123"
+
+
+def _answer(bench: Bench) -> Finding:
+    call = bench.ringing_call("Call the phone from another one, and let it ring: it is to be answered from here.")
+    asked = len(bench.trace)
+    began = call.started_at
+    try:
+        call.answer(timeout=OBEY_TIME * bench.person.pace)
+    except ReplyTimeout:
+        to_do = "The phone does not obey: answer it by hand."
+        bench.person.wait(lambda: call.state == CallState.CONNECTED or call.ended or None, ACTION_TIME, to_do=to_do)
+        return Finding(answer="no", seen=(f"no conn within {OBEY_TIME:g} s",))
+    except CallEndedError:
+        return Finding(answer="not known: the call ended meanwhile")
+    messages = [one for one in bench.trace.since(asked, connection=bench.name, mt="Signaling") if one.at >= began]
+    return Finding(answer="yes", seen=(counted([one.name for one in messages]),))
+
+
+def _told_to_hold(bench: Bench) -> Finding:
+    call = bench.connected_call()
+    if call.on_hold:
+        return Finding(answer="not known: the call is on hold already")
+    results = [_switched(bench, verb, switch) for verb, switch in (("HOLD", call.hold), ("RETRIEVE", call.retrieve))]
+    done = bench.person.ask("Was the call put on hold just now, and taken back?")
+    seen = (*(seen for _, seen in results), f"the person says {'yes' if done else 'no'}")
+    if all(obeyed for obeyed, _ in results):
+        return Finding(answer="yes, and it is told" if done else "it is told, but not done", seen=seen)
+    return Finding(answer="yes, but it is not told by a facility" if done else "no", seen=seen)
+
+
+def _switched(bench: Bench, verb: str, switch: Callable[..., Facility | None]) -> tuple[bool, str]:
+    """Have the phone hold or retrieve; returns whether it said that it did, and what it said."""
+    try:
+        facility = switch(timeout=OBEY_TIME * bench.person.pace)
+    except ReplyTimeout:
+        return False, f"{verb}: no facility within {OBEY_TIME:g} s"
+    except EpSignalError as error:
+        return False, f"{verb}: {type(error).__name__}"
+    return True, f"{verb}: {getattr(facility, 'wire_name', None)} from the phone"
+
+
+def _hold_by_hand(bench: Bench) -> Finding:
+    call = bench.connected_call()
+    mark = len(bench.trace)
+    bench.person.done("Put the call on hold with the phone's own key, and take it back after a moment.", HOLD_TIME)
+    messages = [one for one in bench.trace.since(mark, mt="Signaling") if one.data.get("call") == call.id]
+    facilities = [name for one in messages for name in one.facilities if not one.to_device]
+    seen = (counted([one.name for one in messages]),)
+    if facilities:
+        return Finding(answer=counted(facilities), seen=seen)
+    return Finding(answer="by media alone" if messages else "not at all", seen=seen)
+
+
+def _dtmf(bench: Bench) -> Finding:
+    call = bench.connected_call()
+    call.dtmf(TONES)
+    heard = bench.person.ask(f"Did the other party hear the tones of {', '.join(TONES)} just now?")
+    return Finding(answer="yes" if heard else "no")
+
+
+def _hang_up(bench: Bench) -> Finding:
+    call = bench.connected_call()
+    mark = len(bench.trace)
+    bench.person.wait(lambda: call.ended or None, HANG_UP_TIME, to_do="Hang up at the phone.")
+    bench.person.pause(1.0)
+    messages = [one for one in bench.trace.since(mark, mt="Signaling") if one.data.get("call") == call.id]
+    return Finding(answer=counted([one.name for one in messages]), seen=tuple(_causes(messages)))
+
+
+def _causes(messages: list[Seen]) -> Iterator[str]:
+    for one in messages:
+        cause = one.sig.get("cau")
+        if isinstance(cause, dict):
+            parts = [f"{protocol_word(key)} is {cause_part(value)}" for key, value in cause.items()]
+            yield f"cau of {one.name}: {', '.join(parts) or 'empty'}"
+
+
+# ------------------------------------------------------------ what was received in the end
+
+
+def _src(bench: Bench) -> Finding:
+    """Whether each message that was received had a src, and so belonged to a phone."""
+    counts: dict[str, list[int]] = {}
+    for one in bench.trace.since():
+        count = counts.setdefault(one.mt, [0, 0, 0])
+        count[1 if "src" not in one.data else 2 if one.hw is None else 0] += 1
+    known = {mt: count for mt, count in counts.items() if mt in ("AttachResult", "Attached", "Detached", "Sync", "Signaling")}
+    without = sum(count[1] for count in known.values())
+    strange = sum(count[2] for count in known.values())
+    seen = [f"{mt}: {right} with the src of a phone, {none} without, {other} with another" for mt, (right, none, other) in known.items()]
+    if not known:
+        answer = "not known: nothing was received"
+    elif not without and not strange:
+        answer = "yes"
+    else:
+        answer = "no, none has" if without == sum(map(sum, known.values())) else "not all of them"
+    return Finding(answer=answer, seen=tuple(seen))
+
+
+def _unknown(bench: Bench) -> Finding:
+    """Which types this library does not know, and which values are not of the documented type."""
+    found: list[str] = []
+    for one in bench.trace.since():
+        message = decode(one.data, frozenset({"EpSignal", "Api"}))
+        if isinstance(message, UnknownMessage):
+            found.append(f"message {one.mt}")
+        if isinstance(message, Signaling):
+            found += [f"signal {one.type}"] if isinstance(message.sig, UnknownSignal) else []
+            facilities = () if message.sig is None else message.sig.fty or ()
+            found += [f"facility {protocol_word(facility.type)}" for facility in facilities if isinstance(facility, UnknownFacility)]
+        if isinstance(message, EpSignalMessage):
+            found += [f"value of an unexpected type at {one.name}, {path}" for path, _ in message.problems]
+    different = sorted(set(found))
+    return Finding(answer=f"{len(different)} are unknown" if different else "none", seen=tuple(different))
+
+
+def _hw_twice(bench: Bench) -> Finding:
+    """Whether Attached came twice in a row on one connection."""
+    for name in {one.connection for one in bench.trace.since()}:
+        steps = [one.mt for one in bench.trace.since(connection=name, hw=bench.hw) if one.mt in ("Attached", "Detached")]
+        if any(pair == ("Attached", "Attached") for pair in zip(steps, steps[1:], strict=False)):
+            return Finding(answer="yes, so there may be two registrations under this hw", seen=(counted(steps),))
+    return Finding(answer="no")
+
+
+WITH_A_CALL = (
+    Check(name="answer", question="Does the phone answer when remote control tells it to?", run=_answer),
+    Check(name="told to hold", question="Does it hold and retrieve when it is told to?", run=_told_to_hold),
+    Check(name="hold key", question="How is it told that the phone holds by its own key?", run=_hold_by_hand),
+    Check(name="DTMF", question="Does it send DTMF digits when it is told to?", run=_dtmf),
+)
+END_OF_CALL = (Check(name="hang up", question="What is said when the phone hangs up, and with which causes?", run=_hang_up),)
+AT_THE_END = (
+    Check(name="src", question="Has every message of a phone its src?", run=_src),
+    Check(name="unknown", question="Which types came that are not documented?", run=_unknown),
+    Check(name="Attached twice", question="Did Attached come twice without a Detached?", run=_hw_twice),
+)
+"""Those that look at what was received, whatever that is."""
