@@ -29,6 +29,8 @@ class People:
             "answer": Command(self._answer, "PHONE", "it answers the newest call that rings"),
             "reject": Command(self._reject, "PHONE", "it refuses that call"),
             "hangup": Command(self._hangup, "PHONE", "it ends its newest call"),
+            "hold": Command(self._hold, "PHONE", "it puts its newest connected call on hold"),
+            "retrieve": Command(self._retrieve, "PHONE", "it takes that call back"),
             "busy": Command(self._busy, "PHONE", "it refuses every call from now on, with cause 17"),
             "free": Command(self._free, "PHONE", "it takes calls again"),
             "unregister": Command(self._unregister, "PHONE", "it goes off the PBX, and its calls end"),
@@ -77,6 +79,12 @@ class People:
         if phone.call_now is None:
             raise UsageError(f"phone {name} has no call to hang up: calls shows those that are up")
         phone.hangup()
+
+    def _hold(self, name: str) -> None:
+        self._switch(name, on_hold=True)
+
+    def _retrieve(self, name: str) -> None:
+        self._switch(name, on_hold=False)
 
     def _busy(self, name: str) -> None:
         self._phone(name).busy = True
@@ -128,6 +136,15 @@ class People:
             if call.incoming and call.state == "alert":
                 return call
         raise UsageError(f"phone {name} has no call that rings: calls shows those that are up, wait {name} alert waits for one")
+
+    def _switch(self, name: str, *, on_hold: bool) -> None:
+        phone = self._phone(name)
+        for call in reversed(phone.calls):
+            if call.state == "connected":
+                if call.on_hold is on_hold:
+                    raise UsageError(f"call {call.id} of phone {name} is {'on hold already' if on_hold else 'not on hold'}")
+                return phone.hold(call) if on_hold else phone.retrieve(call)
+        raise UsageError(f"phone {name} has no connected call: calls shows those that are up, wait {name} connected waits for one")
 
     def _call_line(self, phone: SimulatedPhone, call: SimulatedCall) -> str:
         remote = call.remote

@@ -101,7 +101,8 @@ def say(text: str) -> None:
     """Write a text, wrapped where the terminal ends."""
     width = min(WIDEST, shutil.get_terminal_size().columns)
     for line in text.split("\n"):
-        indent = " " * (len(line) - len(line.lstrip()) + 2)
+        indent = " " * (len(line) - len(line.lstrip()))
+        indent += "  " if indent else ""  # behind the mark in front of what is asked
         print("\n".join(textwrap.wrap(plain(line), width, subsequent_indent=indent)), flush=True)
 
 

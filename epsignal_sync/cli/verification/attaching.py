@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ...call import Call
 from ...errors import CallEndedError, EpSignalError, ReplyTimeout
 from ...messages import CallState
@@ -30,8 +32,9 @@ def _wrong_hw(bench: Bench) -> Finding:
         attempt = bench.try_to_attach(client, WRONG_HW)
         if attempt.device is None:
             return Finding(answer=attempt.how, seen=attempt.detail)
-        bench.person.pause(LATE_TIME)
-        return Finding(answer="accepted, and attached" if attempt.device.attached else "accepted, and never attached")
+        device = attempt.device
+        attached = bench.person.look_out(lambda: device.attached or None, LATE_TIME)
+        return Finding(answer="accepted, and attached" if attached else "accepted, and never attached")
 
 
 def _api(bench: Bench) -> Finding:
@@ -39,17 +42,18 @@ def _api(bench: Bench) -> Finding:
     for api in ("EpSignal", "Api"):
         with bench.another(api) as (name, client):
             attempt = bench.try_to_attach(client, bench.hw)
-            apis = sorted({protocol_word(one.data["api"]) if "api" in one.data else "none" for one in bench.trace.since(connection=name)})
-            seen.append(f"Attach with api {api}: {attempt.how}; what came had api {', '.join(apis) or 'nowhere, as nothing came'}")
-            seen += attempt.detail
-            if attempt.device is not None:
-                taken.append(api)
+        # Its connection is closed by now, so that all is there.
+        apis = sorted({protocol_word(one.data["api"]) if "api" in one.data else "none" for one in bench.trace.since(connection=name)})
+        seen.append(f"Attach with api {api}: {attempt.how}; what came had api {', '.join(apis) or 'nowhere, as nothing came'}")
+        seen += attempt.detail
+        if attempt.device is not None:
+            taken.append(api)
     return Finding(answer=" and ".join(taken) or "neither", seen=tuple(seen))
 
 
 def _order(bench: Bench) -> Finding:
     bench.close()
-    mark = len(bench.trace)
+    mark = time.time()
     bench.phone()
     bench.person.pause(LATE_TIME)
     messages = bench.trace.since(mark, connection=bench.name)
@@ -76,7 +80,7 @@ def _ring(bench: Bench) -> Finding:
     bench.person.say("  The phone rings now for a moment; leave it.")
     call = phone.ring(number="0", name="epsignal verify")
     try:
-        call.wait(CallState.ALERT, CallState.CONNECTED, timeout=RING_TIME * bench.person.pace)
+        call.wait(CallState.ALERT, CallState.CONNECTED, timeout=RING_TIME * bench.person.patience)
     except CallEndedError:
         number = None if call.cause is None else call.cause.num
         return Finding(answer="no, it is refused", seen=(f"with cause {cause_part(number)}",))
@@ -93,7 +97,7 @@ def _two_phones(bench: Bench) -> Finding:
         return Finding(answer="not checked: it takes a second phone (HW2 on the command line)")
     bench.close()
     phones = [bench.phone()]
-    mark = len(bench.trace)
+    mark = time.time()
     attempt = bench.try_to_attach(bench.clients[bench.name], bench.second)
     if attempt.device is None:
         return Finding(answer=f"not checked: the Attach for the second phone was {attempt.how}", seen=attempt.detail)
@@ -103,7 +107,7 @@ def _two_phones(bench: Bench) -> Finding:
     for phone in phones:
         call = phone.ring(number="0", name="epsignal verify", timeout=ANSWER_TIME)
         try:
-            call.wait(CallState.ALERT, CallState.CONNECTED, timeout=RING_TIME * bench.person.pace)
+            call.wait(CallState.ALERT, CallState.CONNECTED, timeout=RING_TIME * bench.person.patience)
             answered.append(phone)
         except (CallEndedError, ReplyTimeout):
             pass
@@ -117,14 +121,19 @@ def _two_phones(bench: Bench) -> Finding:
 def _reattach(bench: Bench) -> Finding:
     before = bench.connected_call().id
     bench.close()
-    mark = len(bench.trace)
+    mark = time.time()
     bench.phone()
-    bench.person.pause(LATE_TIME)
     return _named_again(bench, before, mark)
 
 
 def _named_again(bench: Bench, before: int, mark: int) -> Finding:
-    """Say which call the PBX has named by Sync since then."""
+    """Wait a while, and say which call the PBX has named by Sync since then."""
+
+    def look() -> bool | None:
+        return any(one.data.get("call") == before for one in bench.trace.since(mark, connection=bench.name, mt="Sync")) or None
+
+    bench.person.look_out(look, LATE_TIME)
+    bench.person.pause(SETTLE_TIME)
     messages = bench.trace.since(mark, connection=bench.name)
     syncs = [one.data for one in messages if one.mt == "Sync"]
     infos = [sync.get("info") for sync in syncs if sync.get("call") == before]
@@ -145,9 +154,8 @@ def _dying(bench: Bench) -> Finding:
     bench.person.pause(LATE_TIME)
     bench.close(name)
     up = bench.person.ask("The connection was cut, as if the program had died. Is the call still up, and do both hear each other?")
-    mark = len(bench.trace)
+    mark = time.time()
     bench.phone()
-    bench.person.pause(LATE_TIME)
     named = _named_again(bench, before, mark)
     return Finding(
         answer=f"the call {'goes on' if up else 'ends'}",
@@ -157,26 +165,29 @@ def _dying(bench: Bench) -> Finding:
 
 def _second_attach(bench: Bench) -> Finding:
     bench.connected_call()
-    first, mark = bench.name, len(bench.trace)
+    first, mark = bench.name, time.time()
     with bench.another() as (second, client):
         attempt = bench.try_to_attach(client, bench.hw)
         if attempt.device is None:
             return Finding(answer=f"it is {attempt.how}, and the first stays", seen=attempt.detail)
         bench.person.pause(LATE_TIME)
         told = counted([one.mt for one in bench.trace.since(mark, connection=first)])
-        mark = len(bench.trace)
+        mark = time.time()
         to_do = "Put the call on hold with the phone's own key, and take it back."
         bench.person.wait(lambda: bench.trace.since(mark, mt="Signaling") or None, ACTION_TIME, to_do=to_do)
-        bench.person.pause(SETTLE_TIME)
-        got = tuple(bool(bench.trace.since(mark, connection=name, mt="Signaling")) for name in (first, second))
-    # Whoever is in the path now, the first may not be.
-    bench.close()
-    return Finding(answer=IN_THE_PATH[got], seen=(f"at the moment of the second Attach the first got: {told}",))
+
+        def got(name: str) -> bool:
+            return bool(bench.trace.since(mark, connection=name, mt="Signaling"))
+
+        bench.person.look_out(lambda: (got(first) and got(second)) or None, SETTLE_TIME)
+        answer = IN_THE_PATH[got(first), got(second)]
+    bench.close()  # whoever is in the path now, the first may not be
+    return Finding(answer=answer, seen=(f"at the moment of the second Attach the first got: {told}",))
 
 
 def _register(bench: Bench) -> Finding:
     bench.phone()
-    name, mark = bench.name, len(bench.trace)
+    name, mark = bench.name, time.time()
 
     def came(mt: str) -> list[Seen] | None:
         return bench.trace.since(mark, connection=name, mt=mt) or None

@@ -120,7 +120,7 @@ class Bench:
     def try_to_attach(self, client: Client, hw: str) -> Attempt:
         """Attach, and say how that went. Raises what has to do with the connection."""
         try:
-            device = client.attach(hw, timeout=ANSWER_TIME * self.person.pace)
+            device = client.attach(hw, timeout=ANSWER_TIME * self.person.patience)
         except AttachError as error:
             return Attempt(None, "refused", (f"AttachResult with err {self.masked(error.err)}",))
         except ReplyTimeout:
@@ -148,7 +148,7 @@ class Bench:
         phone = self._phone
         if not phone.attached:
             with contextlib.suppress(ReplyTimeout):
-                phone.wait_attached(timeout=ANSWER_TIME * self.person.pace)
+                phone.wait_attached(timeout=ANSWER_TIME * self.person.patience)
         if not phone.attached:
             to_do = f"The phone {self.hw} is not registered at this PBX: register it."
             self.person.wait(lambda: phone.attached or None, REGISTER_TIME, to_do=to_do)

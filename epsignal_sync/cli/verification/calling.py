@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 from ...errors import CallEndedError, EpSignalError, ReplyTimeout
@@ -19,17 +20,21 @@ TONES = "123"
 
 def _answer(bench: Bench) -> Finding:
     call = bench.ringing_call("Call the phone from another one, and let it ring: it is to be answered from here.")
-    asked = len(bench.trace)
-    began = call.started_at
+    asked = time.time()
     try:
-        call.answer(timeout=OBEY_TIME * bench.person.pace)
+        call.answer(timeout=OBEY_TIME * bench.person.patience)
     except ReplyTimeout:
         to_do = "The phone does not obey: answer it by hand."
         bench.person.wait(lambda: call.state == CallState.CONNECTED or call.ended or None, ACTION_TIME, to_do=to_do)
         return Finding(answer="no", seen=(f"no conn within {OBEY_TIME:g} s",))
     except CallEndedError:
         return Finding(answer="not known: the call ended meanwhile")
-    messages = [one for one in bench.trace.since(asked, connection=bench.name, mt="Signaling") if one.at >= began]
+
+    def look() -> list[Seen] | None:
+        messages = bench.trace.since(asked, connection=bench.name, mt="Signaling")
+        return messages if any(one.type == "conn" for one in messages) else None
+
+    messages = bench.person.look_out(look, 1.0) or []
     return Finding(answer="yes", seen=(counted([one.name for one in messages]),))
 
 
@@ -48,7 +53,7 @@ def _told_to_hold(bench: Bench) -> Finding:
 def _switched(bench: Bench, verb: str, switch: Callable[..., Facility | None]) -> tuple[bool, str]:
     """Have the phone hold or retrieve; returns whether it said that it did, and what it said."""
     try:
-        facility = switch(timeout=OBEY_TIME * bench.person.pace)
+        facility = switch(timeout=OBEY_TIME * bench.person.patience)
     except ReplyTimeout:
         return False, f"{verb}: no facility within {OBEY_TIME:g} s"
     except EpSignalError as error:
@@ -58,7 +63,7 @@ def _switched(bench: Bench, verb: str, switch: Callable[..., Facility | None]) -
 
 def _hold_by_hand(bench: Bench) -> Finding:
     call = bench.connected_call()
-    mark = len(bench.trace)
+    mark = time.time()
     bench.person.done("Put the call on hold with the phone's own key, and take it back after a moment.", HOLD_TIME)
     messages = [one for one in bench.trace.since(mark, mt="Signaling") if one.data.get("call") == call.id]
     facilities = [name for one in messages for name in one.facilities if not one.to_device]
@@ -77,10 +82,15 @@ def _dtmf(bench: Bench) -> Finding:
 
 def _hang_up(bench: Bench) -> Finding:
     call = bench.connected_call()
-    mark = len(bench.trace)
-    bench.person.wait(lambda: call.ended or None, HANG_UP_TIME, to_do="Hang up at the phone.")
-    bench.person.pause(1.0)
-    messages = [one for one in bench.trace.since(mark, mt="Signaling") if one.data.get("call") == call.id]
+    mark = time.time()
+
+    def said(kind: str = "") -> list[Seen]:
+        messages = [one for one in bench.trace.since(mark, mt="Signaling") if one.data.get("call") == call.id]
+        return [one for one in messages if one.type == kind] if kind else messages
+
+    bench.person.wait(lambda: said("rel") or None, HANG_UP_TIME, to_do="Hang up at the phone.")
+    bench.person.pause(1.0)  # something may come behind it
+    messages = said()
     return Finding(answer=counted([one.name for one in messages]), seen=tuple(_causes(messages)))
 
 

@@ -34,11 +34,12 @@ class Finished(Exception):
 
 
 class Person:
-    """``say`` shows a text. ``pace`` shortens every wait: 1 for a person, less for a test."""
+    """``say`` shows a text. ``patience`` is by how much every time-out is longer, ``pace`` every pause: for tests, not for people."""
 
-    def __init__(self, say: Callable[[str], None], *, pace: float = 1.0) -> None:
+    def __init__(self, say: Callable[[str], None], *, patience: float = 1.0, pace: float = 1.0) -> None:
         self.say = say
-        self.pace = pace
+        self.patience = patience
+        self._pace = pace
         self.happened = threading.Condition()
         """Notified when a wait is worth another look."""
         self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -65,7 +66,23 @@ class Person:
         """
         if to_do:
             self.say(f"  > {to_do} [{seconds:g} s; {SKIP} and Enter skips this, {FINISH} and Enter ends it all]")
-        deadline = Deadline(seconds * self.pace)
+        return self._wait(look, Deadline(seconds * self.patience))
+
+    def look_out(self, look: Callable[[], T | None], seconds: float) -> T | None:
+        """Return the first result of ``look`` that is not None, or None after ``seconds``. Raises Skipped, Finished."""
+        try:
+            return self._wait(look, Deadline(seconds * self.patience))
+        except TimedOut:
+            return None
+
+    def pause(self, seconds: float) -> None:
+        """Let time go by, for what may still come. Raises Skipped, Finished."""
+        try:
+            self._wait(lambda: None, Deadline(seconds * self._pace))
+        except TimedOut:
+            pass
+
+    def _wait(self, look: Callable[[], T | None], deadline: Deadline) -> T:
         while True:
             found = look()
             if found is not None:
@@ -75,13 +92,6 @@ class Person:
             line = self._typed(deadline.remaining(LOOK_INTERVAL))
             if line:
                 self.say(f"  {SKIP} and Enter skips this, {FINISH} and Enter ends it all")
-
-    def pause(self, seconds: float) -> None:
-        """Let time go by, for what may still come."""
-        try:
-            self.wait(lambda: None, seconds)
-        except TimedOut:
-            pass
 
     def done(self, to_do: str, seconds: float = ANSWER_TIME) -> None:
         """Ask for something that only the person can see the end of. Raises Skipped, Finished, TimedOut."""
@@ -98,7 +108,7 @@ class Person:
             self.say(f"  y for yes, n for no, {SKIP} for neither, {FINISH} for the end, and Enter")
 
     def _line(self, seconds: float) -> str:
-        deadline = Deadline(seconds * self.pace)
+        deadline = Deadline(seconds * self.patience)
         while (line := self._typed(deadline.remaining(LOOK_INTERVAL))) is None:
             if self._gone and self._lines.empty():
                 raise Skipped

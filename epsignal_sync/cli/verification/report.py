@@ -47,6 +47,9 @@ def report_text(rows: Sequence[Row], messages: Sequence[Seen], mask: Mask, *, ve
 
 
 def _line(one: Seen, start: float, mask: Mask) -> str:
-    shape = json.dumps(mask.message(one.data), separators=(",", ":"), ensure_ascii=False)
+    message = mask.message(one.data)
+    if "src" in message and one.hw is not None:
+        message["src"] = "<of the phone>"
+    shape = json.dumps(message, separators=(",", ":"), ensure_ascii=False)
     shape = shape if len(shape) <= LONGEST_SHAPE else f"{shape[:LONGEST_SHAPE]}…"
     return f"{one.at - start:8.3f}  {one.connection}  {shape}"

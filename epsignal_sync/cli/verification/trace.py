@@ -82,13 +82,10 @@ class Trace:
 
         client.on(Message, received)
 
-    def __len__(self) -> int:
-        return len(self._seen)
-
-    def since(self, mark: int = 0, *, connection: str = "", hw: str = "", mt: str = "") -> list[Seen]:
-        """Return what came after the first ``mark`` messages; "": whichever connection, phone, message type."""
+    def since(self, at: float = 0.0, *, connection: str = "", hw: str = "", mt: str = "") -> list[Seen]:
+        """Return what came at that time or later, in Unix seconds; "": whichever connection, phone, message type."""
         wanted = ((connection, "connection"), (hw, "hw"), (mt, "mt"))
-        return [one for one in self._seen[mark:] if all(value in ("", getattr(one, name)) for value, name in wanted)]
+        return [one for one in self._seen.copy() if one.at >= at and all(value in ("", getattr(one, name)) for value, name in wanted)]
 
 
 def counted(words: Iterator[str] | list[str]) -> str:
