@@ -37,7 +37,8 @@ class Call(CallControl):
 
     A device's own call has two sides, the device and the PBX. A call that the app started with ``device.dial()`` or
     ``device.ring()`` has a negative id and one far end: the PBX or the device. Callbacks and interceptors that are
-    registered on a call go when it ends.
+    registered on a call go when it ends. What can be asked for in it, such as hold and transfer, is inherited from
+    CallControl, which says what all of that has in common.
     """
 
     __slots__ = ("__weakref__", "_listeners", "_waiters")

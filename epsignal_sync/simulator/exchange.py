@@ -98,7 +98,7 @@ class Exchange:
         self.clear([peer for peer in leg.remove() if peer.state != "parked"], cause)
 
     def _released(self, leg: Leg, cause: int | None, *, refused: bool) -> None:
-        if not (refused and cause == signals.USER_BUSY):
+        if not refused or cause != signals.USER_BUSY or leg.picked:
             self._leave(leg, cause)
             return
         for caller in leg.remove():
@@ -208,7 +208,7 @@ class Exchange:
 
     def _not_answered(self, leg: Leg) -> None:
         callers = list(leg.peers)
-        if not any(self.diverted(caller, "NO_ANSWER", leg.line) for caller in callers):
+        if leg.picked or not any(self.diverted(caller, "NO_ANSWER", leg.line) for caller in callers):
             self.release(leg, signals.NO_ANSWER)
 
     def _progress(self, leg: Leg, peer: Leg, sig: Signal) -> None:
@@ -222,7 +222,8 @@ class Exchange:
         was_parked = peer.state == "parked"
         peer.remote = {**leg.party, "dn": leg.phone.name}
         peer.send(signals.with_facilities(signals.with_name(sig, leg.phone.name), leg.tells))
-        leg.tells = []
+        for ringing in peer.peers:  # Once is enough, whichever of them answers.
+            ringing.tells = []
         if was_parked or (leg.picked and not alerting):
             self.complete(peer, leg)
 

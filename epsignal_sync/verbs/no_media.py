@@ -118,8 +118,6 @@ class NoMediaCall:
         running = self._running
         if self._lost is not None and running.answer.done and not running.answer.failed:
             self._lost()
-        elif call.ended_by == "pbx":
-            running.refuse(call.cause)
         else:
             running.answer.fail(call._ended_meanwhile)
         call._unlisten(self)

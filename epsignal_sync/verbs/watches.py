@@ -146,8 +146,8 @@ class Watch:
     def _tell_lost(self, carrier: NoMediaCall) -> None:
         call = carrier.call
         assert call is not None  # it was set up
-        if self._cancelled or call.ended_by == "gap" or not self._device.attached:
-            return
+        if self._cancelled or not self._device.attached:
+            return  # in a gap there is nothing to say of it: it is set up again
         error = call._error("the watch tells nothing any more")
         self._put(WatchLost(client=self._device.client, device=self._device, call=call, watch=self, error=error))
 

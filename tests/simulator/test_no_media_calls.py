@@ -38,6 +38,7 @@ def say(app: RawApp, *fty: dict[str, Any], call: int = -1) -> None:
 
 def release(app: RawApp, call: int = -1) -> None:
     app.send(signaling(call, {"type": "rel"}, to=False))
+    app.challenge()  # what is answered after it
 
 
 def answers_of(app: RawApp, call: int = -1) -> list[dict[str, Any]]:

@@ -64,10 +64,11 @@ def abort(app: Any) -> None:
 
 
 class RawApp:
-    """Log in, collect what comes and, with ``forward``, send each Signaling back as it came."""
+    """Log in, collect what comes and, with ``forward``, send each Signaling back as it came; ``keep_own``: not its own calls'."""
 
-    def __init__(self, pbx: SimulatedPBX, *, forward: bool = True) -> None:
+    def __init__(self, pbx: SimulatedPBX, *, forward: bool = True, keep_own: bool = False) -> None:
         self.forward = forward
+        self.keep_own = keep_own
         self.texts: list[str] = []
         self._changed = threading.Condition()
         self._websocket = websocket.create_connection(pbx.url, timeout=TIMEOUT)
@@ -102,7 +103,8 @@ class RawApp:
                 self._changed.notify_all()
             if not text:
                 return
-            if forward and json.loads(text)["mt"] == "Signaling":
+            message = json.loads(text)
+            if forward and message["mt"] == "Signaling" and not (self.keep_own and message["call"] < 0):
                 try:
                     self._websocket.send(text)
                 except (OSError, websocket.WebSocketException):

@@ -66,6 +66,10 @@ class Office:
         wait_until(lambda: self.device.media_calls)
         return list(self.device.media_calls.values())
 
+    def said(self, text: str) -> None:
+        """Wait until the app has sent something with this text for Alice's device."""
+        self.pbx.wait_for(lambda log: [one for one in log.texts("from-app", HW1, mt="Signaling") if text in one], timeout=PATIENCE)
+
     def no_call_is_left(self) -> None:
         """See that the app has left no call of its own."""
         wait_until(lambda: not any(call.own for one in (self.device, self.other) for call in one.calls.values()))
@@ -176,7 +180,7 @@ def test_call_verb_that_is_not_answered(office: Office, how: str, service: str, 
 def test_other_party_hangs_up_meanwhile(office: Office, how: str, service: str, say: Callable[..., Any]) -> None:
     call, carols = silenced(office, how, service)
     finish = in_thread(lambda: say(call, timeout=PATIENCE))
-    wait_until(lambda: call._listeners)
+    office.said(service)
     if (how, service, say) in SILENT_PHONE:
         carols.hangup()
     else:
@@ -267,7 +271,7 @@ def test_consultation_call_that_ends_meanwhile(office: Office) -> None:
     other = office.consult()
     office.pbx.answers["ct_identify"] = "silent"
     finish = in_thread(lambda: call.transfer(other, timeout=PATIENCE))
-    wait_until(lambda: other._listeners)
+    office.said("ct_identify")
     office.bob.hangup()
     with pytest.raises(eps.CallEndedError, match=f"call {other.id} of"):
         finish()
@@ -440,7 +444,7 @@ def test_device_verb_that_is_not_answered(office: Office, service: str, say: Cal
 def test_connection_is_lost_while_a_device_verb_waits(office: Office, service: str, say: Callable[..., Any]) -> None:
     office.pbx.answers[service] = "silent"
     finish = in_thread(lambda: say(office.device, timeout=None))
-    office.pbx.wait_for(lambda log: [one for one in log.texts("from-app", HW1, mt="Signaling") if service in one], timeout=PATIENCE)
+    office.said(service)
     office.pbx.drop_connections()
     with pytest.raises(eps.ConnectionLostError):
         finish()

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 import epsignal_sync as eps
-from epsignal_sync.messages import CpGroupIndicationOn, PresenceNotify
+from epsignal_sync.connection import Connection
+from epsignal_sync.messages import CpGroupIndicationOn, PresenceNotify, Setup, Signal
 from epsignal_sync.relay import backoff
 from epsignal_sync.verbs import watches
 
@@ -213,6 +214,27 @@ def test_watch_that_the_pbx_ends(peer: Peer, again: eps.Client, seen: list[Any],
     assert seen[0].watch is watch and not watch.active and seen[0].call is watch.call
 
 
+def test_watch_that_the_pbx_ends_since_the_device_is_away(peer: Peer, again: eps.Client, seen: list[Any]) -> None:
+    device = peer.attach(again)
+    watch, phone = watching(peer, device)
+    peer.send({"mt": "Detached", "api": "EpSignal", "src": peer.src})
+    phone.say("rel", to=True)
+    peer.send({"mt": "Attached", "api": "EpSignal", "src": peer.src})
+    asked(peer, device, WATCHES[0]).say("conn", to=True)
+    wait_until(lambda: len(seen) == 2)
+    assert [type(event) for event in seen] == [eps.Gap, eps.WatchRestored] and watch.active
+
+
+def test_second_attached_is_no_gap(peer: Peer, again: eps.Client, seen: list[Any]) -> None:
+    device = peer.attach(again)
+    watch, phone = watching(peer, device)
+    peer.send({"mt": "Attached", "api": "EpSignal", "src": peer.src})
+    marker = Phone(peer, device, 99)
+    marker.say("user_info")
+    assert marker.told() == (False, {"type": "user_info"}), "the watch was not set up again"
+    assert watch.active and watch.call is device.calls[phone.id] and not seen
+
+
 def test_connection_that_is_lost_while_a_watch_is_set_up_again(peer: Peer, again: eps.Client, seen: list[Any]) -> None:
     device = peer.attach(again)
     watch, _ = watching(peer, device)
@@ -230,6 +252,7 @@ def test_cancelled_watch_is_not_set_up_again(peer: Peer, again: eps.Client, seen
     watch.cancel()
     released(phone)
     lose_connection(peer)
+    watch._set_up_again()  # as if the gap had ended in the same moment
     nothing_is_left(peer, device)
     wait_until(lambda: seen)
     assert [type(event) for event in seen] == [eps.Gap] and not device._watches
@@ -243,7 +266,25 @@ def test_watch_that_is_cancelled_while_it_is_set_up_again(peer: Peer, again: eps
     watch.cancel()
     released(phone)
     nothing_is_left(peer, device)
+    wait_until(lambda: seen)
     assert [type(event) for event in seen] == [eps.Gap] and not device._watches
+
+
+def test_watch_that_is_cancelled_before_its_new_setup_is_sent(peer: Peer, again: eps.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    device = peer.attach(again)
+    watch, _ = watching(peer, device)
+    answer = Connection.answer_signaling
+
+    def cancel_first(self: Connection, device: eps.Device, signal: Signal, call: int, to_device: bool) -> None:
+        if isinstance(signal, Setup):
+            watch.cancel()
+        answer(self, device, signal, call, to_device)
+
+    monkeypatch.setattr(Connection, "answer_signaling", cancel_first)
+    lose_connection(peer)
+    phone = asked(peer, device, WATCHES[0])  # and only then the release
+    released(phone)
+    nothing_is_left(peer, device)
 
 
 def test_watch_that_is_cancelled_without_a_connection(peer: Peer, peer_client: eps.Client, device: eps.Device) -> None:
