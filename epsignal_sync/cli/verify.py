@@ -21,7 +21,7 @@ from ..client import Client
 from ..errors import EpSignalError, UsageError
 from .outputs import plain
 from .verification.attaching import ALONE, AT_THE_PHONE, IN_A_CALL
-from .verification.bench import Bench, Check, Finding
+from .verification.bench import Bench, Check, Finding, Unanswered
 from .verification.calling import AT_THE_END, END_OF_CALL, WITH_A_CALL
 from .verification.masking import Mask
 from .verification.person import Finished, Person, Skipped, TimedOut
@@ -93,6 +93,8 @@ def _run(bench: Bench, check: Check) -> Finding:
         return Finding(answer="skipped")
     except TimedOut:
         return Finding(answer="not known: it did not happen in time")
+    except Unanswered as unanswered:
+        return unanswered.finding
     except EpSignalError as error:
         return Finding(answer=f"not known: {type(error).__name__}", seen=(bench.mask.text(str(error)),))
 

@@ -15,7 +15,7 @@ from attrs import field, frozen
 from ...call import Call
 from ...client import Client
 from ...device import Device
-from ...errors import AttachError, EpSignalError, ReplyTimeout
+from ...errors import AttachError, ReplyTimeout
 from ...intake import ConnectionState
 from ...messages import CallState
 from .masking import Mask, cause_part
@@ -56,6 +56,14 @@ class Attempt:
     device: Device | None
     how: str
     detail: tuple[str, ...] = field(default=())
+
+
+class Unanswered(Exception):
+    """What a check needs is not to be had; ``finding`` says so."""
+
+    def __init__(self, why: str, seen: tuple[str, ...]) -> None:
+        super().__init__(why)
+        self.finding = Finding(answer=f"not known: {why}", seen=seen)
 
 
 class Bench:
@@ -135,7 +143,7 @@ class Bench:
         return next(name for name, client in self.clients.items() if self._phone is not None and client is self._phone.client)
 
     def phone(self) -> Device:
-        """Return the phone, attached; asks for it to be registered. Raises EpSignalError, and what a wait raises."""
+        """Return the phone, attached; asks for it to be registered. Raises Unanswered, EpSignalError, and what a wait raises."""
         if self._phone is not None and self._phone.client.state is ConnectionState.CLOSED:
             self.close(self.name)  # the PBX has ended it
         if self._phone is None:
@@ -143,7 +151,7 @@ class Bench:
             attempt = self.try_to_attach(client, self.hw)
             if attempt.device is None:
                 self.close(name)
-                raise EpSignalError(f"the Attach for the phone was {attempt.how}: {', '.join(attempt.detail)}")
+                raise Unanswered(f"the Attach for the phone is {attempt.how}", attempt.detail)
             self._phone = attempt.device
         phone = self._phone
         if not phone.attached:
