@@ -1,5 +1,6 @@
 """Sit in the signaling path of an innovaphone phone: a synchronous, threaded client for the EpSignal API."""
 
+from .bridging import Bridge, bridge
 from .call import Call, Party
 from .client import Client
 from .connecting import connect
@@ -52,11 +53,11 @@ from .verbs.watches import Watch
 __version__ = "0.1.0"
 
 __all__ = [
-    "DROP", "AttachError", "Call", "CallEnded", "CallEndedError", "CallError", "CallStarted", "CallState", "CallStateChanged",
+    "DROP", "AttachError", "Bridge", "Call", "CallEnded", "CallEndedError", "CallError", "CallStarted", "CallState", "CallStateChanged",
     "CallbackFailed", "Client", "ClosedError", "ConnectError", "ConnectTimeout", "ConnectionLost", "ConnectionLostError",
     "ConnectionState", "DetachedError", "Device", "Drop", "EpSignalError", "Event", "EventsLost", "FacilityEvent", "Gap",
     "HistoryEntry", "Interceptor", "InterceptorLate", "LoginError", "ManualDispatcher", "MessageEvent", "Outcome", "Party", "ReceivedEvent",
     "Reconnected", "Reconnecting", "ReplyTimeout", "SignalEvent", "Stats", "Subscription", "Unrouted", "UsageError", "Verdict",
     "Watch", "WatchLost", "WatchRestored",
-    "block_callers", "connect", "refuse", "rename_caller", "rewrite_called",
+    "block_callers", "bridge", "connect", "refuse", "rename_caller", "rewrite_called",
 ]  # fmt: skip

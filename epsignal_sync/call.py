@@ -17,6 +17,7 @@ from .state_waiters import StateWaiters
 
 if TYPE_CHECKING:
     from .device import Device
+    from .leg import Leg
 
 
 class CallListener(Protocol):
@@ -41,13 +42,15 @@ class Call(CallControl):
     CallControl, which says what all of that has in common.
     """
 
-    __slots__ = ("__weakref__", "_listeners", "_waiters")
+    __slots__ = ("__weakref__", "_leg", "_listeners", "_waiters")
 
     def __init__(self, device: Device, record: CallRecord) -> None:
         super().__init__(device, record)
         self._waiters = StateWaiters(device._registry.lock)
         self._listeners: tuple[CallListener, ...] = ()
         """Verbs that wait for what is said in it."""
+        self._leg: Leg | None = None
+        """What can be joined to another one; telephone calls of the app have it."""
 
     # ------------------------------------------------------------ verbs
 
@@ -160,7 +163,7 @@ class Call(CallControl):
         except BaseException:
             with self._registry.lock:
                 self._record.claimed -= {to_device}
-            if self._answer_disc():  # one that came meanwhile was left to us
+            if self._answer_disc() or (self._leg is not None and self._leg.catch_up()):  # what came meanwhile was left to us
                 return True
             raise
         return True
@@ -177,7 +180,7 @@ class Call(CallControl):
     def _answer_disc(self) -> bool:
         """Answer the disc that a call of the app got, once, with a rel of the same cause. Does not wait; any thread."""
         disc = self._record.disc
-        if disc is None:
+        if disc is None or (self._leg is not None and self._leg.joint is not None):  # in a bridge it is passed on
             return False
         parts = {key: disc[key] for key in ("loc", "num") if isinstance(disc.get(key), (int, str))}
         return self._release_at_once(Rel(cau=Cause(**parts)) if parts else Rel())

@@ -6,10 +6,13 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
+from .bridging import Bridge
 from .call import Call
+from .click_to_dial import click_to_dial
 from .deadline import Deadline
 from .device_control import DeviceControl
 from .errors import DetachedError, ReplyTimeout, UsageError
+from .leg import Leg
 from .messages import AttachResult, Channels, Facility, Setup, Signal
 from .own_setup import own_setup
 from .protocol.calls import CallRecord, CallTable
@@ -137,7 +140,7 @@ class Device(DeviceControl):
         ``number`` or ``sip`` names who is called. ``channels`` is the media offer, if there is one to make; ``media`` False
         makes it a call without media, for ``facilities`` such as presence. It is in ``device.calls`` at once, its state
         is "setup", and CallStarted comes when the setup is on its way; the call lives as long as this connection. A ``disc``
-        that comes is answered by the library. Returns when the setup is queued; waits at most ``timeout`` seconds (None:
+        that comes is answered by the library, or passed on in a bridge. Returns when the setup is queued; waits at most ``timeout`` seconds (None:
         for ever) while more than 1 MiB of the app's own waits to be sent. Raises UsageError, DetachedError where the
         device is not attached (after a wait of at most 1 s, where it never was), ReplyTimeout, ConnectionLostError,
         ClosedError; there is no call then. Any thread, callbacks included.
@@ -163,6 +166,25 @@ class Device(DeviceControl):
         """
         setup = own_setup("ring()", True, number=number, sip=sip, name=name, channels=channels, media=media, facilities=facilities)
         return self._start_call("ring()", setup, True, Deadline(timeout))
+
+    def click_to_dial(self, number: str = "", *, sip: str = "", answer_timeout: float | None = 30, timeout: float | None = 10) -> Bridge:
+        """Ring the device, and when it is picked up, call ``number`` or ``sip``; returns a Bridge as soon as the device is called.
+
+        The phone shows whom it will call, and is told to answer by itself (remote control CONNECT). When it has, and has
+        offered media, the other party is called with that offer; then the two calls are joined as by :func:`epsignal_sync.bridge`.
+        ``bridge.wait_connected()`` waits until the other party has answered; the events of the calls tell it to callbacks.
+
+        If either side hangs up or refuses, at whatever time, the other is released with the same cause. A phone that is not
+        picked up within ``answer_timeout`` seconds (None: for as long as it rings) is released with cause 19, one that is and
+        offers no media within 4 s with cause 47. That a phone answers by itself is unverified on a PBX.
+
+        The calls live only as long as this connection: where it is lost, or the client closed, they end. For plain
+        click-to-dial RCC is the safer way: there the phone makes the call by itself, and it outlives the program.
+
+        Waits at most ``timeout`` seconds (None: for ever) while more than 1 MiB of the app's own waits to be sent. Raises
+        what :meth:`ring` raises; there is no call then. Any thread, callbacks included.
+        """
+        return click_to_dial(self, number, sip, answer_timeout, timeout)
 
     def __repr__(self) -> str:
         return f"<Device {self.hw}: {'attached' if self._attached else 'not attached'}, {len(self._table.live)} calls>"
@@ -200,7 +222,12 @@ class Device(DeviceControl):
             number = OWN_CALL_IDS.issue()
         except OverflowError as error:
             raise UsageError(f"{verb} sent nothing: {error}") from None
-        return self._view(self._table.begin_own(number, to_device, encode(setup), time.time()))
+        data = encode(setup)
+        call = self._view(self._table.begin_own(number, to_device, data, time.time()))
+        if call.media:
+            call._leg = Leg(call, data)
+            call._listen(call._leg)
+        return call
 
     def _check_attached(self, verb: str, deadline: Deadline) -> None:
         """Raise DetachedError where the device is not attached. Attached comes just behind the AttachResult: that is waited for."""

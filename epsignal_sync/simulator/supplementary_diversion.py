@@ -22,9 +22,7 @@ AT_MOST = 5
 class Diversions:
     """The diversions of all users; ``no_answer_after``: seconds after which NO_ANSWER applies, ``ring_time``: else."""
 
-    def __init__(
-        self, exchange: Exchange, directory: Directory, services: Services, *, no_answer_after: float, ring_time: float
-    ) -> None:
+    def __init__(self, exchange: Exchange, directory: Directory, services: Services, *, no_answer_after: float, ring_time: float) -> None:
         self._exchange = exchange
         self._directory = directory
         self._no_answer_after = no_answer_after

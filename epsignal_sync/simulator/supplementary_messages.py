@@ -20,9 +20,7 @@ class MessageWaiting:
         self._directory = directory
         self._tell = tell
         self._waiting: dict[str, Facility] = {}
-        services.add(
-            no_media={"mwi_activate": self._activate, "mwi_deactivate": self._deactivate, "mwi_interrogate": self._interrogate}
-        )
+        services.add(no_media={"mwi_activate": self._activate, "mwi_deactivate": self._deactivate, "mwi_interrogate": self._interrogate})
 
     def _activate(self, leg: Leg, setup: Signal, facility: Facility) -> list[Facility]:
         lines = self._served(leg, setup, facility)

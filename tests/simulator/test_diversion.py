@@ -87,9 +87,9 @@ def test_connected_call_that_ends_with_busy(alice: SimulatedPhone, bob: Simulate
 def test_no_answer(alice: SimulatedPhone, bob: SimulatedPhone, carol: SimulatedPhone) -> None:
     bob.divert("NO_ANSWER", "24")
     alice.call("23")
-    ringing = bob.wait("alert")
     check_diverted(alice, carol, "NO_ANSWER")
-    assert (ringing.wait("null"), ringing.cause) == ("null", 16)
+    rang = bob.wait("null")
+    assert rang.cause == 16 and "alert" in rang.reached
 
 
 def test_diverted_twice(alice: SimulatedPhone, bob: SimulatedPhone, carol: SimulatedPhone, pbx: SimulatedPBX) -> None:

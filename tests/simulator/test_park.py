@@ -69,11 +69,15 @@ def test_first_free_position(pbx: SimulatedPBX, alice: SimulatedPhone, bob: Simu
     third.wait("null")
 
 
-def test_parked_party_hangs_up(alice: SimulatedPhone, bob: SimulatedPhone, carol: SimulatedPhone) -> None:
+@pytest.mark.parametrize("unregisters", [False, True])
+def test_parked_party_goes(alice: SimulatedPhone, bob: SimulatedPhone, carol: SimulatedPhone, unregisters: bool) -> None:
     call, his = connect(alice, bob)
     call.park("24", 1)
     his.wait("parked")
-    his.hangup()
+    if unregisters:
+        bob.unregister()
+    else:
+        his.hangup()
     request = carol.pick_up("24", position=1)
     assert (request.wait("null"), request.cause) == ("null", 86)
 
@@ -84,6 +88,15 @@ def test_park_out_of_turn(pbx: SimulatedPBX, alice: SimulatedPhone, bob: Simulat
         call.park("23")
     call.send(facility("cp_park", parked_to=BOB))
     assert bob.wait("alert").state == call.state == "alert"
+
+
+def test_park_while_the_other_end_of_a_transfer_rings(alice: SimulatedPhone, bob: SimulatedPhone, carol: SimulatedPhone) -> None:
+    call, his = connect(alice, bob)
+    call.transfer("24")
+    hers = carol.wait("alert")
+    for one in (his, hers):
+        one.send(facility("cp_park", parked_to={"num": "22"}))
+    assert (his.state, hers.state) == ("connected", "alert")
 
 
 def test_park_without_an_answer(pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPhone) -> None:
@@ -200,6 +213,19 @@ def test_parked_call_is_told_to_who_watches_the_place(pbx: SimulatedPBX, app: Ra
     assert (told["park_position"], told["sig_call_state"], told["parked_calling"]) == (4, 136, BOB)
     his.hangup()
     assert wait_facility(app, "cp_group_indication_off")["callId"] == told["callId"]
+
+
+def test_dialog_of_who_is_held_and_transferred(pbx: SimulatedPBX, app: RawApp, alice: SimulatedPhone, bob: SimulatedPhone) -> None:
+    pbx.add_phone("dd", number="25", sip="dave")
+    ask(app, {"type": "dialog_info_subscribe"}, cd={"sip": "bob"})
+    first, _ = connect(alice, bob)
+    first.hold()
+    second = alice.call("25")
+    assert second.wait("alert")
+    first.transfer(second)
+    first.wait("null")
+    states = [each["sig_call_state"] for each in facilities_of(app, "cp_group_indication_on")]
+    assert 128 + 512 + 5 in states and states[-1] == 128 + 5
 
 
 def test_phone_is_not_told_of_its_own_calls(alice: SimulatedPhone, bob: SimulatedPhone) -> None:

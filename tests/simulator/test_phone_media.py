@@ -95,6 +95,7 @@ def test_new_offer_in_a_call_is_answered(pbx: SimulatedPBX, alice: SimulatedPhon
     pbx.wait_for(lambda log: call.media.remote is None)
     bob.press("8")
     assert call.digits == "7", "there are no media any more"
+    assert not any(each.digits for each in (*alice.standing_calls, *bob.standing_calls))
 
 
 def test_caller_answers_an_offer_in_the_conn(pbx: SimulatedPBX, app: RawApp, alice: SimulatedPhone, bob: SimulatedPhone) -> None:
@@ -109,6 +110,18 @@ def test_caller_answers_an_offer_in_the_conn(pbx: SimulatedPBX, app: RawApp, ali
     pbx.wait_for(lambda log: bob_call.media.remote)
     alice.press("1")
     bob_call.wait_until(lambda each: each.digits == "1")
+
+
+def test_offer_while_it_rings_is_answered_with_the_call(pbx: SimulatedPBX, app: RawApp, alice: SimulatedPhone) -> None:
+    app.send(signaling(-1, {**SETUP, "fty": []}, to=True))
+    app.wait_signal("alert", to=False, call=-1)
+    app.send(signaling(-1, REQUEST, to=True))
+    offer = {"channels_cmd": "PROPOSAL", "channels": {"guid": "00", "ch": [{"coder": "G711A"}]}}
+    app.send(signaling(-1, {"type": "channels", "channel": -1, **offer}, to=True))
+    pbx.wait_for(lambda log: alice.calls[0].media.offer)
+    alice.answer()
+    assert media_of(app.wait_signal("conn", to=False, call=-1))["channels_cmd"] == "SELECT"
+    assert not pbx.log.entries(place="from-phone", device="aa", type="channels")
 
 
 @pytest.mark.parametrize("choice", ["", "always", None])

@@ -54,6 +54,8 @@ def test_blind(pbx: SimulatedPBX, alice: SimulatedPhone, bob: SimulatedPhone, ca
     ringing = carol.wait("alert")
     assert ringing.remote == {"num": "23", "sip": "bob", "dn": "Bob"}
     assert ringing.wait_facility("ct_setup")["dst"] == {"num": "24"}
+    his = bob.calls[0]
+    assert [entry.type for entry in pbx.log.entries(place="to-phone", device="bb", call=his.id)] == ["setup"], "she has not answered yet"
     carol.answer()
     check_joined(pbx, bob, carol)
 
@@ -100,9 +102,7 @@ def test_party_hangs_up_before_the_new_one_answers(alice: SimulatedPhone, bob: S
         ({"id": "x", "dst": {}}, 1005, 86), ({"dst": "24"}, 1005, 86),
     ],
 )  # fmt: skip
-def test_transfer_to_nothing(
-    alice: SimulatedPhone, bob: SimulatedPhone, facilities: dict[str, Any], error: int, cause: int
-) -> None:
+def test_transfer_to_nothing(alice: SimulatedPhone, bob: SimulatedPhone, facilities: dict[str, Any], error: int, cause: int) -> None:
     call, his = connect(alice, bob)
     call.send(facility("ct_initiate", **facilities))
     assert call.wait_facility("ct_initiate_result") == {"type": "ct_initiate_result", "error": error, "cause": cause}

@@ -130,6 +130,10 @@ def control(call: eps.Call, other: eps.Call, device: eps.Device) -> None:
     call.park("24", position=1)
     call.answer(RemoteControl.ANNOUNCE, on_result=answered)
     device.watch_dialogs("24", on_result=lambda outcome: print(outcome.ok))
+    bridge = device.click_to_dial("24", answer_timeout=None)
+    assert_type(bridge, eps.Bridge)
+    assert_type(bridge.cause, Cause | None)
+    assert_type(eps.bridge(call, other).calls, tuple[eps.Call, ...])
 
 
 def answered(outcome: eps.Outcome[Conn]) -> None:
