@@ -23,11 +23,6 @@ def say(text: str) -> None:
     sys.stdout.flush()
 
 
-def describe(bridge: eps.Bridge) -> str:
-    """Return why it is over, in words."""
-    return bridge.cause.text if bridge.cause is not None and bridge.cause.text else "no cause was given"
-
-
 def dial(url: str, app: str, password: str, hw: str, number: str) -> bool:
     """Call, and stay until either side hangs up; returns whether anybody answered."""
     # Without the connection the calls are gone, so there is nothing to connect again for.
@@ -44,16 +39,14 @@ def dial(url: str, app: str, password: str, hw: str, number: str) -> bool:
 
         bridge = phone.click_to_dial(number)
         try:
-            bridge.wait_connected(timeout=None)  # a phone that is not picked up ends it after 30 s, and the PBX does so for the number
-            say("connected")
-            bridge.wait_ended(timeout=None)
-            say(f"over: {describe(bridge)}")
-        except eps.CallEndedError:
-            say(f"not connected: {describe(bridge)}")
-            return False
+            bridge.wait_ended(timeout=None)  # a phone that is not picked up ends it after 30 s, and the PBX does so for the number
         finally:
-            bridge.hangup()  # nothing where it is over
-    return True
+            bridge.hangup()  # after Ctrl-C; nothing where it is over
+    # The second call is there once the phone was picked up.
+    answered = len(bridge.calls) == 2 and bridge.calls[1].connected_at is not None
+    why = bridge.cause.text if bridge.cause is not None else "no cause was given"
+    say(f"{'over' if answered else 'not connected'}: {why}")
+    return answered
 
 
 def simulate() -> None:

@@ -18,7 +18,7 @@ import epsignal_sync as eps
 from epsignal_sync.messages import CpGroupIndicationOff, CpGroupIndicationOn, PresenceNotify
 
 RINGING = 4
-"""The state of a call that rings, as CpGroupIndicationOn counts, without its flags."""
+"""The last state before a call is answered, as CpGroupIndicationOn counts, without its flags."""
 
 
 def say(text: str) -> None:
@@ -43,7 +43,7 @@ class Board:
 
     def has_call(self, number: str, told: CpGroupIndicationOn) -> None:
         """Take what a call of somebody is like."""
-        rings = told.inbound_call is True and (told.sig_call_state or 0) % 128 == RINGING
+        rings = told.inbound_call is True and (told.sig_call_state or 0) % 128 <= RINGING
         self._calls.setdefault(number, {})[told.call_id] = "the phone rings" if rings else "on the phone"
         self.show(number)
 
