@@ -22,9 +22,10 @@ from ..errors import EpSignalError, UsageError
 from .outputs import plain
 from .verification.attaching import ALONE, AT_THE_PHONE, IN_A_CALL
 from .verification.bench import Bench, Check, Finding, Unanswered
-from .verification.calling import AT_THE_END, END_OF_CALL, WITH_A_CALL
+from .verification.calling import END_OF_CALL, WITH_A_CALL, WITHOUT_A_CALL
 from .verification.masking import Mask
 from .verification.person import Finished, Person, Skipped, TimedOut
+from .verification.received import AT_THE_END
 from .verification.report import Row, report_text
 
 WIDEST = 100
@@ -33,7 +34,7 @@ START_TIME = 600.0
 CHECKS: tuple[tuple[str, tuple[Check, ...]], ...] = (
     ("Attaching; nobody has to do anything.", ALONE),
     ("A call: another phone is needed, from which this one is called.", (*WITH_A_CALL, *IN_A_CALL, *END_OF_CALL)),
-    ("The phone itself.", AT_THE_PHONE),
+    ("The phone itself.", (*WITHOUT_A_CALL, *AT_THE_PHONE)),
     ("From all that was received.", AT_THE_END),
 )
 INTRODUCTION = """\

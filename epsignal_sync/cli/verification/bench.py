@@ -24,6 +24,8 @@ from .trace import Trace
 
 ANSWER_TIME = 5.0
 """Seconds in which a PBX that wants to answer has answered."""
+SYNC_TIME = 1.0
+"""Seconds in which the PBX has named the calls that there are, after an Attached."""
 REGISTER_TIME = 60.0
 ACTION_TIME = 90.0
 """Seconds in which a person has called a phone."""
@@ -153,14 +155,18 @@ class Bench:
                 self.close(name)
                 raise Unanswered(f"the Attach for the phone is {attempt.how}", attempt.detail)
             self._phone = attempt.device
-        phone = self._phone
+            self._wait_attached(self._phone)
+            self.person.pause(SYNC_TIME)
+        self._wait_attached(self._phone)
+        return self._phone
+
+    def _wait_attached(self, phone: Device) -> None:
         if not phone.attached:
             with contextlib.suppress(ReplyTimeout):
                 phone.wait_attached(timeout=ANSWER_TIME * self.person.patience)
         if not phone.attached:
             to_do = f"The phone {self.hw} is not registered at this PBX: register it."
             self.person.wait(lambda: phone.attached or None, REGISTER_TIME, to_do=to_do)
-        return phone
 
     def ringing_call(self, to_do: str) -> Call:
         """Return a call that rings at the phone, for which the person is asked if there is none."""

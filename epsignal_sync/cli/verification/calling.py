@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from ...errors import CallEndedError, EpSignalError, ReplyTimeout
-from ...messages import CallState, EpSignalMessage, Facility, Signaling, UnknownFacility, UnknownMessage, UnknownSignal
-from ...protocol.codec import decode
+from ...messages import CallState, Facility
 from .bench import ACTION_TIME, Bench, Check, Finding
 from .masking import cause_part, protocol_word
 from .trace import Seen, counted
@@ -102,52 +101,19 @@ def _causes(messages: list[Seen]) -> Iterator[str]:
             yield f"cau of {one.name}: {', '.join(parts) or 'empty'}"
 
 
-# ------------------------------------------------------------ what was received in the end
+def _dialing(bench: Bench) -> Finding:
+    bench.phone()
+    name, mark = bench.name, time.time()
+    bench.person.done("Lift the handset, dial the number of the other phone digit by digit, and hang up when it rings.", ACTION_TIME)
+    messages = [one for one in bench.trace.since(mark, connection=name, mt="Signaling") if one.data.get("call") in _telephone_calls(bench)]
+    whole = [one for one in messages if one.type == "setup" and one.sig.get("complete") is True]
+    answer = "all at once, by setup" if whole else "by setup and info" if any(one.type == "info" for one in messages) else "not at all"
+    return Finding(answer=answer, seen=(counted([one.name for one in messages]),))
 
 
-def _src(bench: Bench) -> Finding:
-    """Whether each message that was received had a src, and so belonged to a phone."""
-    counts: dict[str, list[int]] = {}
-    for one in bench.trace.since():
-        count = counts.setdefault(one.mt, [0, 0, 0])
-        count[1 if "src" not in one.data else 2 if one.hw is None else 0] += 1
-    known = {mt: count for mt, count in counts.items() if mt in ("AttachResult", "Attached", "Detached", "Sync", "Signaling")}
-    without = sum(count[1] for count in known.values())
-    strange = sum(count[2] for count in known.values())
-    seen = [f"{mt}: {right} with the src of a phone, {none} without, {other} with another" for mt, (right, none, other) in known.items()]
-    if not known:
-        answer = "not known: nothing was received"
-    elif not without and not strange:
-        answer = "yes"
-    else:
-        answer = "no, none has" if without == sum(map(sum, known.values())) else "not all of them"
-    return Finding(answer=answer, seen=tuple(seen))
-
-
-def _unknown(bench: Bench) -> Finding:
-    """Which types this library does not know, and which values are not of the documented type."""
-    found: list[str] = []
-    for one in bench.trace.since():
-        message = decode(one.data, frozenset({"EpSignal", "Api"}))
-        if isinstance(message, UnknownMessage):
-            found.append(f"message {one.mt}")
-        if isinstance(message, Signaling):
-            found += [f"signal {one.type}"] if isinstance(message.sig, UnknownSignal) else []
-            facilities = () if message.sig is None else message.sig.fty or ()
-            found += [f"facility {protocol_word(facility.type)}" for facility in facilities if isinstance(facility, UnknownFacility)]
-        if isinstance(message, EpSignalMessage):
-            found += [f"value of an unexpected type at {one.name}, {path}" for path, _ in message.problems]
-    different = sorted(set(found))
-    return Finding(answer=f"{len(different)} are unknown" if different else "none", seen=tuple(different))
-
-
-def _hw_twice(bench: Bench) -> Finding:
-    """Whether Attached came twice in a row on one connection."""
-    for name in {one.connection for one in bench.trace.since()}:
-        steps = [one.mt for one in bench.trace.since(connection=name, hw=bench.hw) if one.mt in ("Attached", "Detached")]
-        if any(pair == ("Attached", "Attached") for pair in zip(steps, steps[1:], strict=False)):
-            return Finding(answer="yes, so there may be two registrations under this hw", seen=(counted(steps),))
-    return Finding(answer="no")
+def _telephone_calls(bench: Bench) -> set[object]:
+    """Return the ids of all calls whose setup was seen and was not one without media."""
+    return {one.data.get("call") for one in bench.trace.since(mt="Signaling") if one.type == "setup" and one.sig.get("channel") != 0}
 
 
 WITH_A_CALL = (
@@ -157,9 +123,4 @@ WITH_A_CALL = (
     Check(name="DTMF", question="Does it send DTMF digits when it is told to?", run=_dtmf),
 )
 END_OF_CALL = (Check(name="hang up", question="What is said when the phone hangs up, and with which causes?", run=_hang_up),)
-AT_THE_END = (
-    Check(name="src", question="Has every message of a phone its src?", run=_src),
-    Check(name="unknown", question="Which types came that are not documented?", run=_unknown),
-    Check(name="Attached twice", question="Did Attached come twice without a Detached?", run=_hw_twice),
-)
-"""Those that look at what was received, whatever that is."""
+WITHOUT_A_CALL = (Check(name="dialing", question="How is it told that the phone dials digit by digit?", run=_dialing),)
