@@ -133,7 +133,8 @@ def _screen(desk: Desk, phone: Device) -> Iterator[Screen]:
     if on_terminal and console.is_terminal and not console.is_dumb_terminal and has_single_keys():
         editor, descriptor = LineEditor(), sys.stdin.fileno()
         keyboard = Keyboard(descriptor, editor, desk.redraw, desk.enter)
-        with LiveScreen(console, phone, editor) as screen, single_keys(descriptor), keyboard:
+        # The keys first: what is typed as soon as something is to be seen must not be taken for a line.
+        with single_keys(descriptor), LiveScreen(console, phone, editor) as screen, keyboard:
             yield screen
     else:
         threading.Thread(target=_read_lines, args=(desk,), name="epsignal-input", daemon=True).start()

@@ -138,7 +138,7 @@ def has_single_keys() -> bool:
 def single_keys(descriptor: int) -> Iterator[None]:
     """Have a terminal hand over its keys one by one and unseen; Ctrl-C and Ctrl-Z do what they always do."""
     before = termios.tcgetattr(descriptor)
-    tty.setcbreak(descriptor)
+    tty.setcbreak(descriptor, termios.TCSADRAIN)  # what was typed before is kept
     try:
         yield
     finally:

@@ -40,7 +40,8 @@ CHECKS: tuple[tuple[str, tuple[Check, ...]], ...] = (
 INTRODUCTION = """\
 This finds out what the PBX does where the documentation leaves it open. It attaches to the phone {hw}, lets it ring, and asks you to
 call it, to hold, to hang up and to restart it; once it breaks its own connection during a call. Use a phone that nobody needs for
-ten minutes. Every step can be skipped. At the end there is a report without numbers and names."""
+ten minutes. Every step can be skipped (s and Enter), and all of it be ended (q and Enter). At the end there is a report without numbers
+and names."""
 
 
 def verify(make_client: Callable[..., Client], hw: str, second: str, secrets: dict[str, str], report: pathlib.Path | None) -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 import epsignal_sync as eps
-from epsignal_sync.cli.call_screen import LiveScreen, change_line
+from epsignal_sync.cli.call_screen import LineScreen, LiveScreen, change_line
 from epsignal_sync.cli.call_verbs import CallVerbs
 from epsignal_sync.cli.line_editor import END_OF_INPUT, LineEditor
 from epsignal_sync.errors import CallError, DetachedError, UsageError
@@ -235,6 +235,29 @@ def test_more_calls_than_the_terminal_has_room_for(many: eps.Device) -> None:
     assert any("and 5 more" in line for line in lines)
     assert "> …99" in lines[-1]
     assert not any("\x1b[2J" in line for line in lines)
+
+
+def test_name_that_a_terminal_would_obey(pbx: SimulatedPBX, phones: Phones, bobs: eps.Device, capsys: pytest.CaptureFixture[str]) -> None:
+    mallory = pbx.add_phone("0090334f1a2d", number="66", sip="mallory", name="\x1b[2JM\nallory")
+    mallory.call("23")
+    phones[1].wait("alert")
+    wait_until(lambda: bobs.media_calls and "allory" in str(next(iter(bobs.media_calls.values())).remote))
+    console = Console(width=100, height=20)
+    screen = LiveScreen(console, bobs, LineEditor())
+    with console.capture() as captured:
+        console.print(screen._draw())
+        screen.say("\x1b[2J")
+    LineScreen().changed(next(iter(bobs.media_calls.values())), "alert")
+    assert "?[2JM?allory" in captured.get() and "?[2JM?allory" in capsys.readouterr().out
+    assert "\x1b" not in captured.get()
+
+
+def test_line_that_says_nothing_new(many: eps.Device, capsys: pytest.CaptureFixture[str]) -> None:
+    call = next(iter(many.media_calls.values()))
+    screen = LineScreen()
+    for state in ("alert", "alert", "connected", "connected", "null"):
+        screen.changed(call, state)
+    assert [line.split()[-2] for line in capsys.readouterr().out.splitlines()] == ["alert", "connected", "null"]
 
 
 def test_line_of_a_change(many: eps.Device) -> None:

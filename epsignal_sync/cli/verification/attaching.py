@@ -62,7 +62,7 @@ def _order(bench: Bench) -> Finding:
     attached = [one for one in messages if one.mt == "Attached"]
     return Finding(
         answer=counted([one.mt for one in messages]),
-        seen=(f"Attached came {len(attached)} times", f"the last Sync came {_after_attached(messages)}"),
+        seen=(f"number of Attached: {len(attached)}", f"the last Sync came {_after_attached(messages)}"),
     )
 
 

@@ -65,7 +65,7 @@ class Person:
         Raises Skipped, Finished, and TimedOut after ``seconds``.
         """
         if to_do:
-            self.say(f"  > {to_do} [{seconds:g} s; {SKIP} and Enter skips this, {FINISH} and Enter ends it all]")
+            self.say(f"  > {to_do} [{seconds:g} s; {SKIP}: skip, {FINISH}: end]")
         return self._wait(look, Deadline(seconds * self.patience))
 
     def look_out(self, look: Callable[[], T | None], seconds: float) -> T | None:
@@ -95,12 +95,12 @@ class Person:
 
     def done(self, to_do: str, seconds: float = ANSWER_TIME) -> None:
         """Ask for something that only the person can see the end of. Raises Skipped, Finished, TimedOut."""
-        self.say(f"  > {to_do} Then press Enter. [{SKIP} and Enter skips this, {FINISH} and Enter ends it all]")
+        self.say(f"  > {to_do} Then press Enter. [{SKIP}: skip, {FINISH}: end]")
         self._line(seconds)
 
     def ask(self, question: str) -> bool:
         """Return the answer to a question. Raises Skipped, Finished, TimedOut."""
-        self.say(f"  ? {question} [y or n; {SKIP} skips this]")
+        self.say(f"  ? {question} [y or n; {SKIP}: skip, {FINISH}: end]")
         while True:
             line = self._line(ANSWER_TIME)
             if line in ("y", "yes", "n", "no"):
