@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 import pytest
 
 from epsignal_sync import Party
-from epsignal_sync.messages import Cause
+from epsignal_sync.messages import Cause, CpGroupIndicationOff, CpGroupIndicationOn, PresenceNotify
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from .conftest import HW1, HW2, wait_until
@@ -26,6 +26,9 @@ from .conftest import HW1, HW2, wait_until
 ROOT = pathlib.Path(__file__).parents[1]
 WATCH_PHONE, BLOCK_CALLERS, MISSED_CALLS, CALL_LOG = (
     str(ROOT / "samples" / f"{name}.py") for name in ("watch_phone", "block_callers", "missed_calls", "call_log_sqlite")
+)
+CLICK_TO_DIAL, ATTENDED_TRANSFER, PRESENCE_BOARD = (
+    str(ROOT / "samples" / f"{name}.py") for name in ("click_to_dial", "attended_transfer", "presence_board")
 )
 PATIENCE = 30.0
 HW3 = "0090334f1a2d"
@@ -182,6 +185,12 @@ def test_all_without_arguments() -> None:
         (BLOCK_CALLERS, [HW1, "23"], None, "set the variable EPSIGNAL_PASSWORD"),
         (MISSED_CALLS, [HW1], None, "set the variable EPSIGNAL_PASSWORD"),
         (CALL_LOG, ["calls.sqlite", HW1], None, "set the variable EPSIGNAL_PASSWORD"),
+        (CLICK_TO_DIAL, [HW1, "23"], None, "set the variable EPSIGNAL_PASSWORD"),
+        (CLICK_TO_DIAL, [HW1], "pwd", "required: NUMBER"),
+        (ATTENDED_TRANSFER, [HW1, "23"], None, "set the variable EPSIGNAL_PASSWORD"),
+        (ATTENDED_TRANSFER, [HW1, "23"], "wr0ng", "attended_transfer: 127.0.0.1:"),
+        (PRESENCE_BOARD, [HW1, "23"], None, "set the variable EPSIGNAL_PASSWORD"),
+        (PRESENCE_BOARD, [HW1], "pwd", "required: NUMBER"),
         (BLOCK_CALLERS, [HW1, "Bob"], "pwd", "block_callers: 'Bob' is no number"),
         (BLOCK_CALLERS, [HW1, "*"], "pwd", "block_callers: '*' is no number"),
         (BLOCK_CALLERS, [HW1, "@no-such-file"], "pwd", "no-such-file"),
@@ -207,7 +216,7 @@ def test_all_called_wrongly(
     output, errors = capsys.readouterr()
     said = errors if ended.value.code == 2 else str(ended.value.code)
     assert output == "" and text in said and "wr0ng" not in said
-    assert said.startswith("usage: ") if password is None else "\n" not in said
+    assert said.startswith("usage: ") if ended.value.code == 2 else "\n" not in said
     assert not pbx.log.texts("from-app", HW1, mt="Attach")
 
 
@@ -351,7 +360,132 @@ def test_call_log_that_cannot_be_written(pbx: SimulatedPBX, phones: Phones, tmp_
     assert "'dialed': '99'" in said and rows(path)[0]["dialed"] == "98"
 
 
-@pytest.mark.parametrize("sample", [BLOCK_CALLERS, MISSED_CALLS, CALL_LOG])
+# ------------------------------------------------------------ those that control calls
+
+
+def test_those_that_control_calls_without_arguments() -> None:
+    with contextlib.ExitStack() as stack:
+        processes = [start(sample) for sample in (CLICK_TO_DIAL, ATTENDED_TRANSFER, PRESENCE_BOARD)]
+        for process in processes:
+            stack.callback(process.kill)
+        ends = [finish(process) for process in processes]
+    assert [code for code, _, _ in ends] == [0, 0, 0], ends
+    assert not any("Traceback" in errors for _, _, errors in ends)
+    dialed, transferred, board = (output.splitlines() for _, output, _ in ends)
+    assert dialed.count("the phone is there") == 2 and dialed.count("23 is there") == 1
+    assert dialed[-1] == "not connected: User busy" and "over: Normal call clearing" in dialed
+    assert sorted(transferred) == ["Bob (23) is put through to Carol (24)", "Bob talks to Carol", "the simulated PBX has closed"]
+    assert {"23: lunch, back at one", "23: lunch, back at one; on the phone"} <= set(board)
+    assert board[-1] == "the simulated PBX has closed"
+    assert len([line for line in board if "not watched" in line]) == 0
+
+
+def test_click_to_dial_at_a_pbx(pbx: SimulatedPBX, phones: Phones) -> None:
+    alice, bob = phones
+    with running(pbx, CLICK_TO_DIAL, pbx.url, "phones", HW1, "23") as process:
+        bob.wait("alert", timeout=PATIENCE)
+        bob.answer()
+        while line_of(process) != "23 is there":
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert finish(process) == (0, "", "")
+        assert [phone.wait("null", timeout=PATIENCE).cause for phone in phones] == [16, 16]  # both are released
+
+
+@pytest.mark.parametrize(("number", "cause"), [("23", "Call rejected"), ("99", "Unallocated (unassigned) number")])
+def test_click_to_dial_that_is_refused(pbx: SimulatedPBX, phones: Phones, number: str, cause: str) -> None:
+    alice, bob = phones
+    with running(pbx, CLICK_TO_DIAL, pbx.url, "phones", HW1, number) as process:
+        if number == "23":
+            bob.wait("alert", timeout=PATIENCE)
+            bob.reject()
+        code, output, errors = finish(process)
+    assert (code, output.splitlines()[-1], errors) == (1, f"not connected: {cause}", "")
+    assert alice.calls == []
+
+
+def test_attended_transfer_at_a_pbx(pbx: SimulatedPBX, phones: Phones) -> None:
+    alice, bob = phones
+    carol = pbx.add_phone(HW3, number="24", sip="carol", name="Carol")
+    with running(pbx, ATTENDED_TRANSFER, pbx.url, "phones", HW1, "24") as process:
+        alone = alice.call("24")  # nobody waits for it
+        carol.wait("alert", timeout=PATIENCE)
+        carol.answer()
+        assert line_of(process) == "Carol (24) has answered, but there is nobody to put through"
+        alone.hangup()
+        carol.wait("null", timeout=PATIENCE)
+        talk = bob.call("22")
+        alice.wait("alert", timeout=PATIENCE)
+        alice.answer()
+        talk.wait("connected", timeout=PATIENCE)
+        pbx.answers["ct_initiate"] = 21
+        for last in (False, True):
+            alice.hold()
+            alice.call("24")
+            carol.wait("alert", timeout=PATIENCE)
+            carol.answer()
+            line = line_of(process)
+            if last:
+                break
+            assert line.startswith("Bob (23) was not put through to Carol (24): transfer() was refused")
+            del pbx.answers["ct_initiate"]
+            carol.hangup()
+            pbx.wait_for(lambda log: len(alice.calls) == 1 or None, timeout=PATIENCE)
+            alice.retrieve()
+        assert line == "Bob (23) is put through to Carol (24)"
+        pbx.wait_for(lambda log: not alice.calls or None, timeout=PATIENCE)
+        assert talk.state == "connected" and carol.calls[0].state == "connected"
+        assert interrupt(process) == []
+
+
+def test_presence_board_at_a_pbx(pbx: SimulatedPBX, phones: Phones) -> None:
+    alice, bob = phones
+    carol = pbx.add_phone(HW3, number="24", sip="carol", name="Carol")
+    carol.publish_presence(status="closed", note="gone home")
+    with running(pbx, PRESENCE_BOARD, pbx.url, "phones", HW1, "99", "24", "23") as process:
+        lines = [line_of(process)]
+        assert lines[0].startswith("99: not watched: ") and "cause 1," in lines[0]
+        while not lines[-1].startswith("23: "):
+            lines.append(line_of(process))
+        assert lines[1:] == ["24: closed, gone home", "23: open, Grüße aus dem Büro"]
+        for setups in (5, 9):  # 99 once, the others twice each, and again after the loss
+            wait_until(lambda: len(pbx.log.entries(place="from-app", type="setup")) >= setups)  # noqa: B023 - it is over with this round
+            call = bob.call("24")
+            carol.wait("alert", timeout=PATIENCE)
+            carol.answer()
+            call.wait("connected", timeout=PATIENCE)
+            call.hangup()
+            lines = []
+            while not {"23: open, Grüße aus dem Büro", "24: closed, gone home"} <= set(lines):
+                lines.append(line_of(process))
+            assert "23: open, Grüße aus dem Büro; on the phone" in lines and "24: closed, gone home; the phone rings" in lines
+            if setups == 5:
+                pbx.drop_connections()
+        process.send_signal(signal.SIGINT)
+        code, _, errors = finish(process)
+    assert code == 0 and "was lost" in errors and "Traceback" not in errors
+
+
+def test_board(capsys: pytest.CaptureFixture[str]) -> None:
+    board = runpy.run_path(PRESENCE_BOARD)["Board"]()
+    board.show("23")
+    for state in (1 + 128, 4 + 128, 5 + 128, 5 + 128 + 256):
+        board.has_call("23", CpGroupIndicationOn(call_id="aa", inbound_call=True, sig_call_state=state))
+    board.has_call("23", CpGroupIndicationOn(call_id="bb", inbound_call=False, sig_call_state=4))
+    board.has_call("23", CpGroupIndicationOn())
+    board.call_is_over("23", CpGroupIndicationOff(call_id="aa"))
+    board.call_is_over("23", CpGroupIndicationOff(clear_all=True))
+    board.call_is_over("24", CpGroupIndicationOff(call_id="aa"))
+    board.present("23", PresenceNotify(status="open", activity="busy", note="a\u2028b"))
+    board.has_call("23", CpGroupIndicationOn(call_id="cc"))
+    board.begin_anew("23")
+    assert capsys.readouterr().out.split("\n") == [
+        "23: nothing is known", "23: the phone rings", "23: on the phone", "23: nothing is known", "24: nothing is known",
+        "23: busy, a\u2028b", "23: busy, a\u2028b; on the phone", "23: busy, a\u2028b", "",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("sample", [BLOCK_CALLERS, MISSED_CALLS, CALL_LOG, CLICK_TO_DIAL, ATTENDED_TRANSFER, PRESENCE_BOARD])
 def test_sample_says_in_its_first_lines_how_it_is_called(sample: str) -> None:
     first = pathlib.Path(sample).read_text(encoding="utf-8").splitlines()[:5]
     name = pathlib.Path(sample).name

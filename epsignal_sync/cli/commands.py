@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import os
+import pathlib
 import re
 import sys
 from collections.abc import Callable
@@ -17,9 +19,11 @@ from .. import __version__
 from ..client import Client
 from ..errors import EpSignalError, UsageError
 from . import model
+from .call import control_calls
 from .dial import check_called, place_call
 from .monitor import follow, show_warnings
 from .outputs import plain
+from .verify import verify as verify_pbx
 
 FAILURE = 1
 WRONG_CALL = 2
@@ -56,7 +60,7 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def make_client(
+def client_maker(
     url: str | None,
     app: str,
     sip: str,
@@ -67,9 +71,8 @@ def make_client(
     client_key: str | None,
     no_verify: bool,
     timeout: float,
-    reconnect: bool = True,
-) -> Client:
-    """Return a client for the options, not yet connected; asks for the password on a terminal only."""
+) -> functools.partial[Client]:
+    """Return what makes clients for the options, not yet connected; asks for the password on a terminal only."""
     if not url:
         raise UsageError("no PBX to connect to: give --url wss://host/PBX0/APPS/websocket, or set EPSIGNAL_URL")
     if not (app or sip):
@@ -80,10 +83,15 @@ def make_client(
         if not sys.stdin.isatty():
             raise UsageError("no password: set EPSIGNAL_PASSWORD (nobody can be asked without a terminal)")
         password = str(click.prompt("Password", hide_input=True, err=True))
-    return Client(
-        url, app=app, sip=sip, password=password, ca_file=ca_file, fingerprint=fingerprint, verify=not no_verify,
-        client_certificate=client_certificate, client_key=client_key, timeout=timeout, reconnect=reconnect,
+    return functools.partial(
+        Client, url, app=app, sip=sip, password=password, ca_file=ca_file, fingerprint=fingerprint, verify=not no_verify,
+        client_certificate=client_certificate, client_key=client_key, timeout=timeout,
     )  # fmt: skip
+
+
+def make_client(*, reconnect: bool = True, **options: Any) -> Client:
+    """Return a client for the options, not yet connected."""
+    return client_maker(**options)(reconnect=reconnect)
 
 
 @commands.command()
@@ -131,6 +139,28 @@ def dial(hw: str, number: str, as_sip: bool, as_json: bool, **options: Any) -> N
     show_warnings()
     with make_client(reconnect=False, **options) as client:  # the call lives as long as the connection
         place_call(client, hw, number, as_sip=as_sip, as_json=as_json, timeout=options["timeout"])
+
+
+@commands.command()
+@click.argument("hw")
+@connection_options
+def call(hw: str, **options: Any) -> None:
+    """Show the calls of the phone HW, and do with them what is typed.
+
+    answer, hangup, hold, retrieve, transfer NUMBER, dtmf DIGITS, dial NUMBER; help shows them all. On a terminal the calls
+    are a live table above the line that is typed; from a pipe or a file the commands are a script, and each event is one line.
+    A command that cannot be done is one sentence, and the next one is taken. quit, the end of the input, or Ctrl-C ends it:
+    the calls of the phone go on, and what dial has started is hung up. With no input at all (< /dev/null) it shows the calls
+    until Ctrl-C.
+
+    \b
+    Example:
+      export EPSIGNAL_PASSWORD=...
+      epsignal call 0090334f1a2b --url pbx.example.com --app phones
+    """
+    show_warnings()
+    with make_client(**options) as client:
+        control_calls(client, hw, timeout=options["timeout"])
 
 
 @commands.command()
@@ -190,6 +220,34 @@ def types(name: str | None, as_markdown: bool) -> None:
         click.echo(model.markdown(), nl=False)
     else:
         Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE).print(model.one(model.find(name)) if name else model.tree())
+
+
+@commands.command()
+@click.argument("hw")
+@click.argument("hw2", required=False, default="")
+@connection_options
+@click.option("--report", type=click.Path(path_type=pathlib.Path), metavar="FILE", help="Where to write the report; without: it is shown.")
+def verify(hw: str, hw2: str, report: pathlib.Path | None, **options: Any) -> None:
+    """Find out what a real PBX does where the documentation leaves it open, with the phone HW.
+
+    It asks for a few things to be done at the phone, each of which can be skipped, and takes about ten minutes. The phone
+    rings, and is attached to, cut off and attached to again meanwhile: take one that nobody needs. HW2 is a second one, which
+    rings once. The report at the end holds no numbers and no names; it is meant for a bug report. docs/verify-on-a-pbx.md
+    tells more.
+
+    \b
+    Example:
+      export EPSIGNAL_PASSWORD=...
+      epsignal verify 0090334f1a2b --url pbx.example.com --app phones --report report.txt
+    """
+    show_warnings()
+    maker = client_maker(**options)
+    address = options["url"].rpartition("//")[2].partition("/")[0]
+    secrets = {
+        options["app"]: "<app>", options["sip"]: "<user>", str(maker.keywords["password"]): "<password>",
+        address: "<host>", address.partition(":")[0]: "<host>",
+    }  # fmt: skip
+    verify_pbx(maker, hw, hw2, secrets, report)
 
 
 def in_options(text: str) -> str:

@@ -15,8 +15,8 @@ from .outputs import output_for
 from .steps import Steps
 
 
-def check_called(number: str, *, as_sip: bool) -> None:
-    """Raise UsageError for what cannot be called."""
+def check_called(number: str, *, as_sip: bool, hint: str = "; a SIP name takes --as-sip") -> None:
+    """Raise UsageError for what cannot be called; ``hint`` says what there is besides numbers."""
     if as_sip:
         if not number or number != "".join(number.split()) or not number.isprintable():
             raise UsageError(f"{number!r} is no SIP name: give one such as alice, without white space; nothing was sent")
@@ -26,10 +26,7 @@ def check_called(number: str, *, as_sip: bool) -> None:
     except UsageError:
         digits = ""
     if not digits:
-        raise UsageError(
-            f"{number!r} is no number: give digits, * and #, with a prefix R, S, N or I if need be; "
-            "a SIP name takes --as-sip; nothing was sent"
-        )
+        raise UsageError(f"{number!r} is no number: give digits, * and #, with a prefix R, S, N or I if need be{hint}; nothing was sent")
 
 
 def place_call(client: Client, hw: str, number: str, *, as_sip: bool, as_json: bool, timeout: float) -> None:

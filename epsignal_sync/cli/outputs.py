@@ -23,7 +23,7 @@ from ..messages.record import masked
 ENDED_ROWS = 10
 """Ended calls that the live table keeps."""
 
-_STYLES = {"alert": "yellow", "connected": "green", "disconnected": "red", "disconnecting": "red", "null": "dim"}
+STYLES = {"alert": "yellow", "connected": "green", "disconnected": "red", "disconnecting": "red", "null": "dim"}
 
 
 @frozen(kw_only=True)
@@ -151,7 +151,7 @@ class LiveTable:
             since = datetime.fromtimestamp(row.call.started_at).strftime("%H:%M:%S")
             now = row.seconds if row.state == CallState.NULL else max(0.0, row.seconds + time.time() - row.at)
             cells = (since, row.hw, f"{row.direction} {row.remote}", row.state, clock(now), row.cause_text)
-            style = _STYLES.get(row.state, "")
+            style = STYLES.get(row.state, "")
             table.add_row(*(Text(plain(cell), style=style, no_wrap=True, overflow="ellipsis") for cell in cells))
         # No title of the table: it would wrap at the width of the table, which begins empty.
         return Group(Text(self._title, style="bold", no_wrap=True, overflow="ellipsis"), table)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from attrs import frozen
-
 from ..errors import UsageError
 from ..simulator import SimulatedCall, SimulatedPBX, SimulatedPhone
+from .words import Command, do_line, help_lines
 
 WAIT_TIME = 10.0
 """Seconds for which ``wait`` waits where it is not told."""
@@ -16,14 +15,6 @@ LONGEST = 3600.0
 """Seconds."""
 STATES = ("setup", "setup-ack", "call-proc", "alert", "connected", "disconnected", "disconnecting", "null")
 ATTACHED = "attached"
-
-
-@frozen
-class _Command:
-    run: Callable[..., None]
-    arguments: str
-    """What follows the name; in brackets what may be left out."""
-    meaning: str
 
 
 class People:
@@ -34,19 +25,21 @@ class People:
         self._phones = phones
         self._say = say
         self._commands = {
-            "call": _Command(self._call, "PHONE NUMBER", "the phone calls a number"),
-            "answer": _Command(self._answer, "PHONE", "it answers the newest call that rings"),
-            "reject": _Command(self._reject, "PHONE", "it refuses that call"),
-            "hangup": _Command(self._hangup, "PHONE", "it ends its newest call"),
-            "busy": _Command(self._busy, "PHONE", "it refuses every call from now on, with cause 17"),
-            "free": _Command(self._free, "PHONE", "it takes calls again"),
-            "unregister": _Command(self._unregister, "PHONE", "it goes off the PBX, and its calls end"),
-            "register": _Command(self._register, "PHONE", "it comes back"),
-            "calls": _Command(self._calls, "", "the calls that are up, as the phones see them"),
-            "wait": _Command(self._wait, "PHONE STATE [SECONDS]", f"go on when a call is there; {ATTACHED}: an app"),
-            "pause": _Command(self._pause, "SECONDS", "do nothing for a while"),
-            "help": _Command(self._help, "", "this list"),
-            "quit": _Command(lambda: None, "", "end the simulated PBX; so does Ctrl-C"),
+            "call": Command(self._call, "PHONE NUMBER", "the phone calls a number"),
+            "answer": Command(self._answer, "PHONE", "it answers the newest call that rings"),
+            "reject": Command(self._reject, "PHONE", "it refuses that call"),
+            "hangup": Command(self._hangup, "PHONE", "it ends its newest call"),
+            "hold": Command(self._hold, "PHONE", "it puts its newest connected call on hold"),
+            "retrieve": Command(self._retrieve, "PHONE", "it takes that call back"),
+            "busy": Command(self._busy, "PHONE", "it refuses every call from now on, with cause 17"),
+            "free": Command(self._free, "PHONE", "it takes calls again"),
+            "unregister": Command(self._unregister, "PHONE", "it goes off the PBX, and its calls end"),
+            "register": Command(self._register, "PHONE", "it comes back"),
+            "calls": Command(self._calls, "", "the calls that are up, as the phones see them"),
+            "wait": Command(self._wait, "PHONE STATE [SECONDS]", f"go on when a call is there; {ATTACHED}: an app"),
+            "pause": Command(self._pause, "SECONDS", "do nothing for a while"),
+            "help": Command(self._help, "", "this list"),
+            "quit": Command(lambda: None, "", "end the simulated PBX; so does Ctrl-C"),
         }  # fmt: skip
 
     def do(self, line: str) -> bool:
@@ -54,19 +47,7 @@ class People:
 
         Raises UsageError for a command that cannot be, another EpSignalError for one that failed.
         """
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            return True
-        name, arguments = words[0].lower(), words[1:]
-        command = self._commands.get(name)
-        if command is None:
-            raise UsageError(f"there is no command {words[0]!r}: help shows those there are")
-        expected = command.arguments.split()
-        needed = [one for one in expected if not one.startswith("[")]
-        if not len(needed) <= len(arguments) <= len(expected):
-            raise UsageError(f"this is how {name} is called: {f'{name} {command.arguments}'.rstrip()}")
-        command.run(*arguments)
-        return name != "quit"
+        return do_line(self._commands, line)
 
     def label(self, hw: str | None) -> str:
         """Return the short name of a phone: its number, or where another one has that too its hardware id; "-" for no phone."""
@@ -99,6 +80,12 @@ class People:
             raise UsageError(f"phone {name} has no call to hang up: calls shows those that are up")
         phone.hangup()
 
+    def _hold(self, name: str) -> None:
+        self._switch(name, on_hold=True)
+
+    def _retrieve(self, name: str) -> None:
+        self._switch(name, on_hold=False)
+
     def _busy(self, name: str) -> None:
         self._phone(name).busy = True
 
@@ -129,9 +116,8 @@ class People:
         time.sleep(_seconds(seconds))
 
     def _help(self) -> None:
-        width = max(len(f"{name} {command.arguments}") for name, command in self._commands.items())
-        for name, command in self._commands.items():
-            self._say(f"  {f'{name} {command.arguments}':<{width}}  {command.meaning}")
+        for line in help_lines(self._commands):
+            self._say(line)
         self._say("PHONE is the number, the name or the hardware id of one.")
         self._say(f"STATE is one of {', '.join(STATES[1:5])}, {STATES[-1]}, {ATTACHED}.")
 
@@ -150,6 +136,15 @@ class People:
             if call.incoming and call.state == "alert":
                 return call
         raise UsageError(f"phone {name} has no call that rings: calls shows those that are up, wait {name} alert waits for one")
+
+    def _switch(self, name: str, *, on_hold: bool) -> None:
+        phone = self._phone(name)
+        for call in reversed(phone.calls):
+            if call.state == "connected":
+                if call.on_hold is on_hold:
+                    raise UsageError(f"call {call.id} of phone {name} is {'on hold already' if on_hold else 'not on hold'}")
+                return phone.hold(call) if on_hold else phone.retrieve(call)
+        raise UsageError(f"phone {name} has no connected call: calls shows those that are up, wait {name} connected waits for one")
 
     def _call_line(self, phone: SimulatedPhone, call: SimulatedCall) -> str:
         remote = call.remote

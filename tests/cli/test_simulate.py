@@ -106,7 +106,7 @@ def test_reader_of_the_output_goes() -> None:
         url = epsignal.read_until("> wait").partition("EPSIGNAL_URL=")[2].split()[0]
         epsignal.stop_reading()
         with pytest.raises(EpSignalError):  # the log cannot say that somebody connects, and so all ends
-            with eps.connect(url, app="demo", password="demo") as client:
+            with eps.connect(url, app="demo", password="demo", reconnect=False) as client:
                 client.run_forever()
         assert epsignal.end(0) == ""
 
@@ -146,6 +146,12 @@ def test_people(people: People, phones: Phones, said: list[str]) -> None:
     people.do("CALL 22 23")
     people.do("wait 23 alert 20")
     people.do("answer 23")
+    people.do("wait 23 connected")
+    for line, on_hold in (("hold 23", True), ("retrieve 23", False)):
+        people.do(line)
+        assert bob.calls[0].on_hold is on_hold
+        with pytest.raises(UsageError, match="on hold"):
+            people.do(line)
     for line in ("answer 23", "reject 23"):
         with pytest.raises(UsageError, match="phone 23 has no call that rings"):
             people.do(line)
@@ -155,7 +161,7 @@ def test_people(people: People, phones: Phones, said: list[str]) -> None:
     people.do("register 23")
     assert bob.registered
     people.do("help")
-    assert len(said) == 15 and said[0].split()[0] == "call"
+    assert len(said) == 17 and said[0].split()[0] == "call"
     assert max(map(len, said)) <= 80
     assert not people.do("quit")
 
@@ -176,6 +182,7 @@ def test_wait_for_an_app(people: People, client: eps.Client) -> None:
         ("call 22 bob", "'bob' is no number"),
         ("answer 23", "phone 23 has no call that rings"),
         ("reject 23", "phone 23 has no call that rings"),
+        ("hold 22", "phone 22 has no connected call"),
         ("hangup 22", "phone 22 has no call to hang up"),
         ("wait 22 ringing", "there is no state 'ringing' to wait for: it is one of setup, .*, attached"),
         ("wait 22 alert nan", "'nan' are no seconds"),
