@@ -104,6 +104,10 @@ class Postbox:
         """Queue an event."""
         self._put(event.device, functools.partial(_run_event, event))
 
+    def put_job(self, device: Device, job: Job) -> None:
+        """Queue what is to run in the order of a device's events."""
+        self._put(device, job)
+
     def put_call_event(self, kind: type[Event], call: Call, **fields: Any) -> None:
         """Queue an event of a call; it is built when its turn comes, if a callback for it is there then."""
         self._put(call.device, functools.partial(_run_call_event, kind, self._client, call, fields))

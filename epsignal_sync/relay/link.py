@@ -94,6 +94,11 @@ class Link:
             self._thread.join(timeout)
 
     @property
+    def runs_here(self) -> bool:
+        """Whether the calling thread is the link's."""
+        return threading.current_thread() is self._thread
+
+    @property
     def last_heard(self) -> float | None:
         """When something last came from the PBX, by the monotonic clock; None without a connection that is logged in. Any thread."""
         carrier = self._carrier

@@ -24,10 +24,15 @@ def refuse(verb: str, about: str, rule: str) -> UsageError:
 
 
 def check_live(verb: str, call: Call) -> None:
-    """Raise CallEndedError for a call that is over or hung up, UsageError for one whose setup is not queued yet."""
+    """Raise CallEndedError for a call that is over or hung up, UsageError for one whose setup is not queued yet.
+
+    In an interceptor of its setup a call is not there yet: the other side would end what it has never heard of, cause 81.
+    """
     if call.ended or call.state in ENDING:
         raise call._error(f"{verb} sent nothing")
     call._check_queued(verb)
+    if call.state is CallState.SETUP and call.device._table.live.get(call.id) is not call._record:
+        raise refuse(verb, call._name, "its setup has not gone on yet, so do it in a callback, on(Setup), and not in an interceptor")
 
 
 def check_telephone_call(verb: str, call: Call, states: frozenset[CallState] | None = None) -> None:

@@ -55,9 +55,13 @@ def check_on_result(verb: str, on_result: object) -> None:
 
 
 def post(outcome: Outcome[R], on_result: OnResult[R]) -> None:
-    """Have the callback run. Any thread; does not block."""
+    """Have the callback run, behind those for what was received before. Any thread; does not block."""
     from ..delivery import call_back  # it knows the calls and devices, whose verbs stand here
 
-    client = outcome.client
+    client, connection = outcome.client, outcome.device._connection
     subscription = Subscription(outcome.device, Outcome, on_result, 0)
-    client._callbacks.put([functools.partial(call_back, client, [(subscription, outcome)])])
+    job = functools.partial(call_back, client, [(subscription, outcome)])
+    if connection.link.runs_here:
+        connection.intake._postbox.put_job(outcome.device, job)
+    else:
+        client._callbacks.put([job])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ..errors import UsageError
 from ..messages import EP, CtIdentify, CtIdentifyResult, CtInitiate, CtInitiateResult, FacilitySignal
 from .checks import CONNECTED, check_telephone_call, pbx_side, refuse, someone
 from .expected import Expected, Found, facilities
@@ -74,14 +75,22 @@ class _Attended:
     def _take_id(self, found: Found) -> None:
         facility = found.facility
         assert isinstance(facility, CtIdentifyResult)  # it was looked for by its name
-        if found.refused or facility.id is None:
+        initiate = None if found.refused else self._initiate(facility)
+        if initiate is None:
             self._running.refuse(found.cause, f", and gave no id for {self._other._name}")
         elif not self._asked:
             self._asked = True
-            remote = self._other.remote
-            target = facility.dst or (EP(num=remote.num, sip=remote.sip) if remote.num or remote.sip else None)
-            initiate = CtInitiate(id=facility.id, dst=target)
             self._running.send_at_once(self._call, pbx_side(self._call), FacilitySignal(fty=(initiate,)))
+
+    def _initiate(self, identified: CtIdentifyResult) -> CtInitiate | None:
+        """Return the second step; None where the result has no id that can be sent."""
+        remote, given = self._other.remote, identified.dst
+        known = EP(num=remote.num, sip=remote.sip) if remote.num or remote.sip else None
+        target = given if given is not None and (given.num or given.sip) else known
+        try:
+            return None if identified.id is None else CtInitiate(id=identified.id, dst=target)
+        except UsageError:
+            return None
 
     def _take_result(self, found: Found) -> None:
         if not self._asked:

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 import epsignal_sync as eps
-from epsignal_sync.messages import Conn, Facility, Signal
+from epsignal_sync.messages import Conn, Facility, Rel, Setup, Signal, UserInfo
 
 from ..conftest import HW1, wait_until
-from ..peer import PATIENCE, Peer
+from ..peer import PATIENCE, Peer, frame
 from ..test_call import Phone, in_thread, nothing_was_sent, own
 from .script import SENT_ONLY, WAITING, CallVerb, bring_to, control, facility
 
@@ -44,6 +44,42 @@ def test_success(phone: Phone, verb: CallVerb) -> None:
     result = finish()
     assert result is None if verb.result is None else isinstance(result, verb.result)
     wait_until(lambda: not call._listeners)
+
+
+def test_result_by_callback_comes_after_the_events_before_it(phone: Phone) -> None:
+    call = bring_to(phone, "connected")
+    seen: list[str] = []
+    called = threading.Event()
+
+    def on_result(outcome: eps.Outcome[None]) -> None:
+        seen.append("Outcome")
+        called.set()
+
+    phone.device.on(UserInfo, lambda event: seen.append("UserInfo"))
+    phone.device.on(Rel, lambda event: seen.append("Rel"))
+    call.park("24", on_result=on_result)
+    phone.told()
+    texts = [phone.peer.signaling(phone.id, sig, to=True) for sig in ({"type": "user_info", "uui": "x"}, {"type": "rel"})]
+    phone.peer.sock.sendall(b"".join(map(frame, texts)))  # so that they are one batch
+    assert called.wait(PATIENCE)
+    assert seen == ["UserInfo", "Rel", "Outcome"]
+
+
+@pytest.mark.parametrize("verb", [WAITING[0], WAITING[-1], *SENT_ONLY[1:]], ids=lambda verb: verb.name)
+def test_verb_in_an_interceptor_of_the_setup(peer: Peer, device: eps.Device, verb: CallVerb) -> None:
+    errors: list[Exception] = []
+
+    def ask(event: eps.SignalEvent[Setup]) -> None:
+        with pytest.raises(eps.UsageError, match=f"sent nothing for call 5 of {HW1}: its setup has not gone on yet") as raised:
+            verb.say(event.call)
+        errors.append(raised.value)
+
+    device.intercept(Setup, ask, deadline=2)
+    phone = Phone(peer, device)
+    phone.say("setup", to=True)
+    assert phone.told() == (True, {"type": "setup"}), "the setup is the first that is sent"
+    assert len(errors) == 1
+    nothing_was_sent(peer, phone)
 
 
 @each
@@ -296,6 +332,17 @@ def pair(peer: Peer, phone: Phone) -> tuple[Phone, Phone]:
     return phone, other
 
 
+def test_attended_transfer_with_an_empty_party(pair: tuple[Phone, Phone]) -> None:
+    first, second = pair
+    finish = in_thread(lambda: first.call().transfer(second.call(), timeout=PATIENCE))
+    second.told()
+    second.say("facility", to=True, fty=[{"type": "ct_identify_result", "id": 77, "dst": {}}])
+    second.told()
+    assert first.told() == (False, facility("ct_initiate", id=77, dst={"num": "24"}))
+    first.say("facility", to=True, fty=[{"type": "ct_initiate_result"}])
+    finish()
+
+
 @pytest.mark.parametrize("dst", [{"num": "24", "zz": 1}, None])
 @pytest.mark.parametrize("by_callback", [False, True])
 def test_attended_transfer(pair: tuple[Phone, Phone], dst: dict[str, Any] | None, by_callback: bool) -> None:
@@ -333,7 +380,7 @@ def test_attended_transfer_that_the_pbx_ends_without_a_result(pair: tuple[Phone,
     assert finish() is None
 
 
-@pytest.mark.parametrize("fields", [{}, {"id": "77"}, {"id": 77, "error": 1004}, {"id": -1.5}])
+@pytest.mark.parametrize("fields", [{}, {"id": "77"}, {"id": 77, "error": 1004}, {"id": -1.5}, {"id": -1}])
 def test_attended_transfer_without_an_id(pair: tuple[Phone, Phone], fields: dict[str, Any]) -> None:
     first, second = pair
     finish = in_thread(lambda: first.call().transfer(second.call(), timeout=PATIENCE))
