@@ -15,7 +15,7 @@ import epsignal_sync as eps
 from epsignal_sync.cli.commands import commands
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
-from .conftest import HW1, PATIENCE
+from .conftest import HW1, PATIENCE, wait_until
 from .peer import Peer
 from .test_samples import STEPS, assert_shown, call_and_hang_up, finish, start, wait_until_it_prints
 
@@ -119,6 +119,20 @@ def test_call_to_the_phone(peer: Peer, peer_client: eps.Client, capsys: pytest.C
     exec(blocks("python")[5], {"phone": phone, "eps": eps})
     server.join(PATIENCE)
     assert capsys.readouterr().out == f"{shown}\n"
+
+
+def test_services(pbx: SimulatedPBX, phones: tuple[SimulatedPhone, SimulatedPhone], client: eps.Client) -> None:
+    phone = client.attach(HW1)
+    phone.wait_attached(timeout=PATIENCE)
+    carol = pbx.add_phone("0090334f1a2d", number="24", sip="carol", name="Carol")
+    call = phones[1].call("22")
+    phones[0].wait("alert", timeout=PATIENCE)
+    phones[0].answer()
+    wait_until(lambda: any(one.state == "connected" for one in phone.media_calls.values()))
+    exec(blocks("python")[6], {"phone": phone})
+    carol.wait("alert", timeout=PATIENCE)
+    assert pbx.log.texts("from-app", HW1, mt="Signaling")[-1].count("back at three") == 1 and not call.ended
+
 
 
 @pytest.mark.parametrize("end", ["-m pytest", "epsignal demo"])
