@@ -25,7 +25,8 @@ class CallControl(CallFacts):
 
     They raise UsageError for what cannot be, and nothing is sent then; CallError, with the cause, where it was refused;
     CallEndedError, with the cause, where the call is over or ends meanwhile; ReplyTimeout; DetachedError where the
-    device is not registered, or unregisters meanwhile; ConnectionLostError, ClosedError. Any thread, callbacks included.
+    device is not registered, or unregisters meanwhile; ConnectionLostError, ClosedError. Any thread, callbacks included;
+    but an interceptor of a call's setup comes before the call, so there they raise UsageError.
 
     The protocol gives no answer a number: one that the phone has asked for itself at the same time counts, too.
     """
@@ -80,7 +81,8 @@ class CallControl(CallFacts):
     def dtmf(self, digits: str, *, timeout: float | None = 10, on_result: OnResult[None] | None = None) -> None:
         """Have the phone send DTMF digits: 1 to 128 of 0 to 9, ``*`` and ``#``, one message each.
 
-        Returns when they are queued: nothing answers them. This is unverified on a PBX. See the class for what it raises.
+        Returns when they are queued: nothing answers them. Two dtmf() at once mix their digits; those sent before an error
+        are dialed. This is unverified on a PBX. See the class for what it raises.
         """
         remote_control.dtmf(_call(self), digits, timeout, on_result)
 
