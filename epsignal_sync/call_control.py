@@ -25,7 +25,8 @@ class CallControl(CallFacts):
 
     They raise UsageError for what cannot be, and nothing is sent then; CallError, with the cause, where it was refused;
     CallEndedError, with the cause, where the call is over or ends meanwhile; ReplyTimeout; DetachedError where the
-    device is not registered, or unregisters meanwhile; ConnectionLostError, ClosedError. Any thread, callbacks included.
+    device is not registered, or unregisters meanwhile; ConnectionLostError, ClosedError. Any thread, callbacks included;
+    but an interceptor of a call's setup comes before the call, so there they raise UsageError.
 
     The protocol gives no answer a number: one that the phone has asked for itself at the same time counts, too.
     """
@@ -47,7 +48,11 @@ class CallControl(CallFacts):
         """Have the phone accept a call that rings; returns its Conn. For a device's call, and for one of ``ring()``.
 
         ``control`` is the code that the phone is told, for phones that want another one. This is unverified on a PBX: no public
-        document says that a phone takes it in this way. See the class for what it waits for and raises.
+        document says that a phone takes it in this way.
+
+        Blocks for at most ``timeout`` seconds (None: for ever); with ``on_result``, returns None once it is queued, and
+        calls that with one Outcome. Raises UsageError, CallError, CallEndedError, ReplyTimeout, DetachedError,
+        ConnectionLostError, ClosedError: see CallControl. Any thread, callbacks included.
         """
         return remote_control.answer(_call(self), control, timeout, on_result)
 
@@ -61,7 +66,11 @@ class CallControl(CallFacts):
 
         In a device's call the phone is told to, and what it says of it is returned: HoldNotify or RemoteHold. In one of
         the app the other side is asked to, and its RemoteHoldResult is returned. A phone that holds by media alone says
-        nothing: ReplyTimeout. That a phone is told is unverified on a PBX. See the class for what it waits for and raises.
+        nothing: ReplyTimeout. That a phone is told is unverified on a PBX.
+
+        Blocks for at most ``timeout`` seconds (None: for ever); with ``on_result``, returns None once it is queued, and
+        calls that with one Outcome. Raises UsageError, CallError, CallEndedError, ReplyTimeout, DetachedError,
+        ConnectionLostError, ClosedError: see CallControl. Any thread, callbacks included.
         """
         return remote_control.switch(_call(self), remote_control.HOLD, timeout, on_result)
 
@@ -74,13 +83,22 @@ class CallControl(CallFacts):
         """End what :meth:`hold` began; returns RetrieveNotify, RemoteRetrieve or RemoteRetrieveResult.
 
         All else is as there; that a phone is told is unverified on a PBX.
+
+        Blocks for at most ``timeout`` seconds (None: for ever); with ``on_result``, returns None once it is queued, and
+        calls that with one Outcome. Raises UsageError, CallError, CallEndedError, ReplyTimeout, DetachedError,
+        ConnectionLostError, ClosedError: see CallControl. Any thread, callbacks included.
         """
         return remote_control.switch(_call(self), remote_control.RETRIEVE, timeout, on_result)
 
     def dtmf(self, digits: str, *, timeout: float | None = 10, on_result: OnResult[None] | None = None) -> None:
         """Have the phone send DTMF digits: 1 to 128 of 0 to 9, ``*`` and ``#``, one message each.
 
-        Returns when they are queued: nothing answers them. This is unverified on a PBX. See the class for what it raises.
+        Returns when they are queued: nothing answers them. Two dtmf() at once mix their digits; those sent before an error
+        are dialed. This is unverified on a PBX.
+
+        Blocks for at most ``timeout`` seconds (None: for ever); with ``on_result``, returns None once it is queued, and
+        calls that with one Outcome. Raises UsageError, CallEndedError, ReplyTimeout, DetachedError, ConnectionLostError,
+        ClosedError: see CallControl. Any thread, callbacks included.
         """
         remote_control.dtmf(_call(self), digits, timeout, on_result)
 
@@ -94,8 +112,11 @@ class CallControl(CallFacts):
     ) -> None:
         """Tell the phone to do something in this call; ``digit`` is for DTMF_DIGIT alone.
 
-        Returns when it is queued: nothing answers it. Phones know different codes. This is unverified on a PBX. See the class for
-        what it raises.
+        Returns when it is queued: nothing answers it. Phones know different codes. This is unverified on a PBX.
+
+        Blocks for at most ``timeout`` seconds (None: for ever); with ``on_result``, returns None once it is queued, and
+        calls that with one Outcome. Raises UsageError, CallEndedError, ReplyTimeout, DetachedError, ConnectionLostError,
+        ClosedError: see CallControl. Any thread, callbacks included.
         """
         remote_control.remote_control(_call(self), control, digit, timeout, on_result)
 
@@ -128,7 +149,11 @@ class CallControl(CallFacts):
         ``other`` is another call of the same device, the consultation call; it may be ringing still. Returns the
         CtInitiateResult, or None where the PBX has ended this call without one. After it the PBX releases the calls of
         the device. Where only the remote party hangs up meanwhile, that cannot be told from success. Raises CallError for
-        a result with an error, which leaves the calls as they were. See the class for what else it raises.
+        a result with an error, which leaves the calls as they were.
+
+        Blocks for at most ``timeout`` seconds (None: for ever); with ``on_result``, returns None once it is queued, and
+        calls that with one Outcome. Raises UsageError, CallError, CallEndedError, ReplyTimeout, DetachedError,
+        ConnectionLostError, ClosedError: see CallControl. Any thread, callbacks included.
         """
         return transfer.transfer(_call(self), other, number, sip, timeout, on_result)
 
@@ -144,7 +169,11 @@ class CallControl(CallFacts):
         """Send a call that rings at the device elsewhere, before it is answered. ``reason``: what the new party is told.
 
         Returns when the PBX has taken the call away from the device. Nothing answers it, so that a refusal is a
-        ReplyTimeout. This is unverified on a PBX. See the class for what else it raises.
+        ReplyTimeout. This is unverified on a PBX.
+
+        Blocks for at most ``timeout`` seconds (None: for ever); with ``on_result``, returns None once it is queued, and
+        calls that with one Outcome. Raises UsageError, CallEndedError, ReplyTimeout, DetachedError, ConnectionLostError,
+        ClosedError: see CallControl. Any thread, callbacks included.
         """
         park.redirect(_call(self), number, sip, reason, timeout, on_result)
 
@@ -160,14 +189,22 @@ class CallControl(CallFacts):
         """Park a connected call with somebody, at a ``position`` where there are several. Any phone can pick it up there.
 
         Returns when the PBX has taken the call away from the device. Nothing answers it, so that a refusal is a
-        ReplyTimeout. This is unverified on a PBX. See the class for what else it raises.
+        ReplyTimeout. This is unverified on a PBX.
+
+        Blocks for at most ``timeout`` seconds (None: for ever); with ``on_result``, returns None once it is queued, and
+        calls that with one Outcome. Raises UsageError, CallEndedError, ReplyTimeout, DetachedError, ConnectionLostError,
+        ClosedError: see CallControl. Any thread, callbacks included.
         """
         park.park(_call(self), number, sip, position, timeout, on_result)
 
     def user_info(self, text: str, *, timeout: float | None = 10, on_result: OnResult[None] | None = None) -> None:
         """Send user-to-user information to the other party: 1 to 128 bytes of UTF-8.
 
-        Returns when it is queued: nothing answers it. See the class for what it raises.
+        Returns when it is queued: nothing answers it.
+
+        Blocks for at most ``timeout`` seconds (None: for ever); with ``on_result``, returns None once it is queued, and
+        calls that with one Outcome. Raises UsageError, CallEndedError, ReplyTimeout, DetachedError, ConnectionLostError,
+        ClosedError: see CallControl. Any thread, callbacks included.
         """
         park.user_info(_call(self), text, timeout, on_result)
 

@@ -65,8 +65,11 @@ class DeviceControl(EventSource):
 
         ``number`` or ``sip``: where it rings or is parked; ``position``: at which of several places; ``call_id``: which
         call, in hex, as a CpGroupIndicationOn tells. Returns the CallProc, Conn, Disc or Rel with which the PBX took the
-        request; the call itself comes to the device as a new one, with CpPickExe in its setup. This is unverified on a PBX. See
-        the class for what it waits for and raises.
+        request; the call itself comes to the device as a new one, with CpPickExe in its setup. This is unverified on a PBX.
+
+        Blocks for at most ``timeout`` seconds (None: for ever); with ``on_result``, returns None once it is queued, and
+        calls that with one Outcome. Raises UsageError, CallError, CallEndedError, ReplyTimeout, DetachedError,
+        ConnectionLostError, ClosedError: see DeviceControl. Any thread, callbacks included.
         """
         return requests.pickup(_device(self), number, sip, call_id, position, timeout, on_result)
 
@@ -81,7 +84,11 @@ class DeviceControl(EventSource):
         """Return the call diversions that are set, of the device's user or of another one: a tuple of DiversionEntry for each
         DiversionProcedure.
 
-        They cannot be set in this protocol. This is unverified on a PBX. See the class for what it waits for and raises.
+        They cannot be set in this protocol. This is unverified on a PBX.
+
+        Blocks for at most ``timeout`` seconds (None: for ever); with ``on_result``, returns None once it is queued, and
+        calls that with one Outcome. Raises UsageError, CallError, CallEndedError, ReplyTimeout, DetachedError,
+        ConnectionLostError, ClosedError: see DeviceControl. Any thread, callbacks included.
         """
         return requests.diversions(_device(self), number, sip, timeout, on_result)
 
@@ -120,8 +127,11 @@ class DeviceControl(EventSource):
     ) -> Signal | None:
         """Set the presence of the device's user: "open" or "closed", what the user is doing, and a note of at most 1024 bytes.
 
-        Returns the CallProc, Conn, Disc or Rel with which the PBX took it. This is unverified on a PBX. See the class for what it
-        waits for and raises.
+        Returns the CallProc, Conn, Disc or Rel with which the PBX took it. This is unverified on a PBX.
+
+        Blocks for at most ``timeout`` seconds (None: for ever); with ``on_result``, returns None once it is queued, and
+        calls that with one Outcome. Raises UsageError, CallError, CallEndedError, ReplyTimeout, DetachedError,
+        ConnectionLostError, ClosedError: see DeviceControl. Any thread, callbacks included.
         """
         return requests.set_presence(_device(self), status, activity, note, contact, timeout, on_result)
 
@@ -136,8 +146,11 @@ class DeviceControl(EventSource):
         """Be told of somebody's presence, now and at every change; returns the Watch, to be cancelled when it is not wanted any more.
 
         What is told comes to ``device.on(PresenceNotify)``, which is best registered before; ``event.call.remote`` says
-        whose presence it is. After a gap it is set up again: see WatchRestored and WatchLost. This is unverified on a PBX. See
-        the class for what it waits for and raises.
+        whose presence it is. After a gap it is set up again: see WatchRestored and WatchLost. This is unverified on a PBX.
+
+        Blocks for at most ``timeout`` seconds (None: for ever); with ``on_result``, returns None once it is queued, and
+        calls that with one Outcome. Raises UsageError, CallError, CallEndedError, ReplyTimeout, DetachedError,
+        ConnectionLostError, ClosedError: see DeviceControl. Any thread, callbacks included.
         """
         return watches.watch_presence(_device(self), number, sip, timeout, on_result)
 
@@ -151,6 +164,10 @@ class DeviceControl(EventSource):
     ) -> Watch | None:
         """Be told of somebody's calls. What is told comes to ``device.on(CpGroupIndicationOn)`` and ``CpGroupIndicationOff``;
         all else is as with :meth:`watch_presence`. This is unverified on a PBX.
+
+        Blocks for at most ``timeout`` seconds (None: for ever); with ``on_result``, returns None once it is queued, and
+        calls that with one Outcome. Raises UsageError, CallError, CallEndedError, ReplyTimeout, DetachedError,
+        ConnectionLostError, ClosedError: see DeviceControl. Any thread, callbacks included.
         """
         return watches.watch_dialogs(_device(self), number, sip, timeout, on_result)
 
@@ -190,7 +207,11 @@ class DeviceControl(EventSource):
         """Tell the phones of the user with this ``number`` or ``sip`` name that ``count`` messages wait; 0: none any more.
 
         ``message_center``: the number at which they can be heard. Returns the CallProc, Conn, Disc or Rel with which the
-        PBX took it. See the class for what it waits for and raises.
+        PBX took it.
+
+        Blocks for at most ``timeout`` seconds (None: for ever); with ``on_result``, returns None once it is queued, and
+        calls that with one Outcome. Raises UsageError, CallError, CallEndedError, ReplyTimeout, DetachedError,
+        ConnectionLostError, ClosedError: see DeviceControl. Any thread, callbacks included.
         """
         return requests.message_waiting(_device(self), count, number, sip, message_center, timeout, on_result)
 
@@ -212,8 +233,11 @@ class DeviceControl(EventSource):
     ) -> Signal | None:
         """Send an instant message of 1 to 4096 bytes of UTF-8 to somebody, as plain text.
 
-        Returns the CallProc, Conn, Disc or Rel with which it was taken. This is unverified on a PBX. See the class for what it
-        waits for and raises.
+        Returns the CallProc, Conn, Disc or Rel with which it was taken. This is unverified on a PBX.
+
+        Blocks for at most ``timeout`` seconds (None: for ever); with ``on_result``, returns None once it is queued, and
+        calls that with one Outcome. Raises UsageError, CallError, CallEndedError, ReplyTimeout, DetachedError,
+        ConnectionLostError, ClosedError: see DeviceControl. Any thread, callbacks included.
         """
         return requests.send_im(_device(self), text, number, sip, timeout, on_result)
 

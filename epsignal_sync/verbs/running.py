@@ -7,6 +7,7 @@ time-out. No lock is held meanwhile. What is sent and expected stands in the mod
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -156,14 +157,14 @@ class Running(Generic[R]):
     def _wind_up(self) -> None:
         """Have the link thread keep the time. What is sent next wakes it."""
         timers = self.device._connection.intake.timers
-        deadline = self.deadline
+        deadline, waiting = self.deadline, weakref.ref(self)  # a verb that has ended, and its call, must not live on until then
 
         def look(now: float) -> None:
-            remaining = deadline.remaining(LONGEST_TIMER)
-            if self.answer.done or remaining is None:
+            running, remaining = waiting(), deadline.remaining(LONGEST_TIMER)
+            if running is None or running.answer.done or remaining is None:
                 return
             if deadline.expired:
-                self.answer.fail(self._timed_out)
+                running.answer.fail(running._timed_out)
             else:
                 timers.at(now + remaining, look)
 

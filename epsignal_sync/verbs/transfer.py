@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..messages import EP, CtIdentify, CtIdentifyResult, CtInitiate, CtInitiateResult, FacilitySignal
-from .checks import CONNECTED, check_telephone_call, pbx_side, refuse, someone
+from .checks import CONNECTED, RINGING, check_telephone_call, pbx_side, refuse, someone
 from .expected import Expected, Found, facilities
 from .outcome import OnResult
 from .running import Running, exchange
@@ -48,6 +48,10 @@ def _check_pair(call: Call, other: Call, number: str, sip: str) -> None:
     check_telephone_call(NAME, call, CONNECTED)
     # The consultation call may still be ringing: the transferred party hears it ring then.
     check_telephone_call(NAME, other)
+    if pbx_side(other) is not pbx_side(call):
+        raise refuse(NAME, call._name, f"{other._name} leads to another side, which knows nothing of this call")
+    if other.incoming and other.state in RINGING:
+        raise refuse(NAME, call._name, f"{other._name} rings at the device itself: answer it first")
 
 
 class _Attended:

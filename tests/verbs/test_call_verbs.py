@@ -451,6 +451,32 @@ def test_transfer_to_what_cannot_be(pair: tuple[Phone, Phone], peer: Peer, peer_
     nothing_was_sent(peer, first)
 
 
+def test_attended_transfer_to_a_call_that_rings_at_the_device(pair: tuple[Phone, Phone], device: eps.Device) -> None:
+    first, _ = pair
+    ringing = Phone(first.peer, device, 8)
+    ringing.say("setup", to=True)
+    ringing.told()
+    ringing.say("alert")
+    ringing.told()
+    wait_until(lambda: ringing.call().state == "alert")
+    with pytest.raises(eps.UsageError, match=f"call 5 of {HW1}: call 8 of {HW1} rings at the device itself"):
+        first.call().transfer(ringing.call())
+    nothing_was_sent(first.peer, first)
+
+
+def test_attended_transfer_to_a_call_of_the_app_with_the_device(pair: tuple[Phone, Phone], device: eps.Device) -> None:
+    first, _ = pair
+    call = device.ring("99")
+    phone = own(first.peer, call)
+    phone.say("conn")
+    call.wait("connected", timeout=PATIENCE)
+    with pytest.raises(eps.UsageError, match=f"call 5 of {HW1}: call {call.id} of {HW1} leads to another side"):
+        first.call().transfer(call)
+    with pytest.raises(eps.UsageError, match=f"call {call.id} of {HW1}: call 5 of {HW1} leads to another side"):
+        call.transfer(first.call())
+    nothing_was_sent(first.peer, first)
+
+
 # ------------------------------------------------------------ bad input
 
 

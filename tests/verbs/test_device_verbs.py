@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import threading
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 import epsignal_sync as eps
 from epsignal_sync.messages import DiversionProcedure, Signal
 from epsignal_sync.verbs import no_media
+from epsignal_sync.verbs.running import Running
 
 from ..conftest import HW1, wait_until
 from ..peer import PATIENCE, Peer
@@ -117,6 +120,24 @@ def test_pick_up_by_the_call_id_alone(peer: Peer, device: eps.Device) -> None:
     verb = DeviceVerb("", None, None, [{"type": "cp_pick_req", "callId": "ab"}])  # type: ignore[arg-type]
     asked(peer, device, verb).say("rel", to=True)
     finish()
+
+
+def test_verb_by_callback_that_has_ended_is_not_kept_until_its_time_out(
+    peer: Peer, device: eps.Device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(no_media, "LINGER_TIME", 0.05)
+    called = threading.Event()
+    device.set_presence(timeout=3600, on_result=lambda outcome: called.set())
+    phone = Phone(peer, device, peer.receive()["call"])
+    phone.say("rel", to=True)
+    assert called.wait(PATIENCE)
+    del phone
+
+    def kept() -> list[Running[Any]]:
+        gc.collect()
+        return [one for one in gc.get_objects() if isinstance(one, Running) and one.device is device]
+
+    wait_until(lambda: not kept())
 
 
 def test_two_at_once_have_a_call_each(peer: Peer, device: eps.Device) -> None:
