@@ -25,6 +25,7 @@ DISC_TIME = 30.0
 """Seconds in which a disc that was passed on has to be answered with a rel (timer T305 of ITU-T Q.931)."""
 OFFER_TIME = 4.0
 """Seconds for which an offer waits for the answer to another one, once both calls are connected."""
+# Spec: what the other party is told when a connection is lost, or a device unregisters, is not documented.
 TEMPORARY_FAILURE, OUT_OF_ORDER = 41, 27
 """Q.850 cause values."""
 

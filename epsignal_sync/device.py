@@ -140,9 +140,9 @@ class Device(DeviceControl):
         ``number`` or ``sip`` names who is called. ``channels`` is the media offer, if there is one to make; ``media`` False
         makes it a call without media, for ``facilities`` such as presence. It is in ``device.calls`` at once, its state
         is "setup", and CallStarted comes when the setup is on its way; the call lives as long as this connection. A ``disc``
-        that comes is answered by the library, or passed on in a bridge. Returns when the setup is queued; waits at most ``timeout`` seconds (None:
-        for ever) while more than 1 MiB of the app's own waits to be sent. Raises UsageError, DetachedError where the
-        device is not attached (after a wait of at most 1 s, where it never was), ReplyTimeout, ConnectionLostError,
+        that comes is answered by the library, or passed on in a bridge. Returns when the setup is queued; waits at most
+        ``timeout`` seconds (None: for ever) while more than 1 MiB of the app's own waits to be sent. Raises UsageError,
+        DetachedError where the device is not attached (after a wait of at most 1 s, where it never was), ReplyTimeout, ConnectionLostError,
         ClosedError; there is no call then. Any thread, callbacks included.
         """
         setup = own_setup("dial()", False, number=number, sip=sip, channels=channels, media=media, facilities=facilities)

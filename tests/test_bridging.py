@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -154,7 +155,7 @@ def test_what_comes_from_the_wrong_side_does_not_pass(pair: Pair, sides: tuple[F
     assert not bridge.ended and bridge.cause is None
 
 
-def test_signal_that_is_too_big_to_pass_does_not_end_the_bridge(peer: Peer) -> None:
+def test_signal_that_is_too_big_to_pass_does_not_end_the_bridge(peer: Peer, caplog: pytest.LogCaptureFixture) -> None:
     with peer.client(max_message_size=3000, api="A" * 500) as client:
         pair = Pair(peer, peer.attach(client))
         pair.bridge()
@@ -162,6 +163,8 @@ def test_signal_that_is_too_big_to_pass_does_not_end_the_bridge(peer: Peer) -> N
         message = {"mt": "Signaling", "src": peer.src, "call": pair.phone.call.id, "sig": {"type": "info", "dsp": text}}
         peer.send(message)
         pair.nothing_waits_to_be_told()
+        wait_until(lambda: f"a signal did not pass to call {pair.other.call.id} of {HW1}: this message cannot be sent" in caplog.text)
+        assert "please report it" not in caplog.text
         peer.drop()
 
 
@@ -191,6 +194,22 @@ def test_offer_instead_of_an_answer(pair: Pair, monkeypatch: pytest.MonkeyPatch)
     assert pair.phone.told() == media("PROPOSAL", 2)
     pair.phone.say(media("SELECT", 3))
     assert pair.other.told() == media("SELECT", 3)
+
+
+def test_time_of_an_offer_that_has_passed_is_not_that_of_the_next_one(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    jobs: list[Callable[[], None]] = []
+    monkeypatch.setattr(Leg, "after", lambda leg, seconds, job: jobs.append(job))
+    pair.connect()
+    pair.phone.say(media("PROPOSAL", 1))
+    pair.other.say(media("PROPOSAL", 2))
+    pair.other.say(media("SELECT", 3))
+    assert (pair.other.told(), pair.phone.told(), pair.phone.told()) == (media("PROPOSAL", 1), media("SELECT", 3), media("PROPOSAL", 2))
+    pair.phone.say(media("PROPOSAL", 4))
+    pair.nothing_waits_to_be_told()
+    jobs[0]()
+    pair.nothing_waits_to_be_told()
+    jobs[-1]()
+    assert pair.other.told() == media("PROPOSAL", 4)
 
 
 def test_offer_waits_for_as_long_as_the_other_rings(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,6 +337,19 @@ def test_disc_that_nobody_answers(pair: Pair, sides: tuple[Far, Far], monkeypatc
 
 
 @both_ways
+def test_disc_that_cannot_be_passed_is_answered(pair: Pair, sides: tuple[Far, Far], monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(call: eps.Call, to_device: bool, signal: eps.messages.Signal) -> None:
+        raise eps.UsageError("this message cannot be sent")
+
+    bridge = pair.connect()
+    monkeypatch.setattr(eps.Call, "_queue_at_once", fail)
+    sides[0].say({"type": "disc", "cau": CAUSE})
+    rel = {"type": "rel", "cau": CAUSE}
+    assert (pair.phone.told(), pair.other.told()) == (rel, rel)
+    pair.is_over(bridge, 17)
+
+
+@both_ways
 def test_rels_that_cross(pair: Pair, sides: tuple[Far, Far]) -> None:
     bridge = pair.bridge()
     sides[0].rel(16)
@@ -382,7 +414,28 @@ def test_connection_ends(pair: Pair, wait: str, error: type[Exception]) -> None:
         error = eps.EpSignalError
     with pytest.raises(error):
         finish()
-    pair.is_over(bridge)
+    wait_until(lambda: bridge.ended)
+    pair.is_over(bridge, 41)
+
+
+def test_connection_goes_just_when_something_passes(pair: Pair, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    """Before the calls have been told of its end."""
+    asked: list[str] = []
+
+    def lost(device: eps.Device, signal: eps.messages.Signal, *args: Any) -> None:
+        asked.append(signal.wire_name)
+        raise eps.ConnectionLostError("nothing was sent, since there is no connection now")
+
+    bridge = pair.connect()
+    monkeypatch.setattr(pair.device._connection, "answer_signaling", lost)
+    pair.phone.say({"type": "user_info", "uui": "x"})
+    wait_until(lambda: asked)
+    bridge.hangup()
+    assert asked == ["user_info", "rel", "rel"] and not bridge.ended
+    pair.peer.drop()
+    wait_until(lambda: bridge.ended)
+    pair.is_over(bridge, 16)
+    assert "did not pass" not in caplog.text and "please report it" not in caplog.text
 
 
 def test_connection_is_closed(pair: Pair) -> None:
@@ -394,7 +447,8 @@ def test_connection_is_closed(pair: Pair) -> None:
         pair.peer.drop()
         raise EOFError
     closing()
-    pair.is_over(bridge)
+    wait_until(lambda: bridge.ended)
+    pair.is_over(bridge, 41)
     bridge.hangup()
 
 

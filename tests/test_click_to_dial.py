@@ -278,7 +278,8 @@ def test_connection_ends(dialing: Dialing, step: str, how: str) -> None:
     with pytest.raises(eps.EpSignalError) as failure:
         finish()
     assert isinstance(failure.value, eps.ConnectionLostError if how == "lost" else (eps.ConnectionLostError, eps.ClosedError))
-    dialing.is_over()
+    wait_until(lambda: dialing.bridge.ended)
+    dialing.is_over(41)
 
 
 def test_phone_that_is_not_picked_up(peer: Peer, device: eps.Device) -> None:
@@ -366,7 +367,7 @@ def test_setup_that_cannot_be_queued_for_so_long(peer: Peer, device: eps.Device,
     def wait(*args: Any) -> None:
         timers = connection.intake.timers
         timers.at(0, lambda now: timers.at(now + 0.1, looks.append))
-        connection.link._wakeup.wake()
+        peer.send({"mt": "PbxInfo"})  # with what is received the link thread looks at its timers
         wait_until(lambda: looks)
         send(*args)
 

@@ -16,6 +16,7 @@ OFFER, ANSWER, REQUEST, CLOSE = "PROPOSAL", "SELECT", "REQUEST", "CLOSE"
 ASK_FOR_OFFER: JSONObject = {"type": "channels", "channel": -1, "channels_cmd": REQUEST}
 """Asks a far end for a media offer."""
 
+# Spec: what of these a far end may be told that is no caller is not documented.
 STATES = frozenset({"setup_ack", "call_proc", "alert", "progress", "conn"})
 ENDS = frozenset({"setup", "disc", "rel"})
 """What begins or ends a leg: it does not pass here."""
@@ -62,9 +63,9 @@ class Passing:
             setup = given[1 - side]
             if sig is not None and setup is not None and is_offer(sig) and is_offer(setup) and sig["channels"] == setup["channels"]:
                 self.open, self.offered = side, True
-        opened, passed = self.open, []
-        for side in sorted((0, 1), key=lambda one: one == opened):  # the answer to an offer before anything else
-            sig = heard[side]
+        opened = self.open
+        passed: list[Passed] = []
+        for side, sig in enumerate(heard):
             if sig is None:
                 continue
             command = sig.get("channels_cmd")
@@ -78,6 +79,7 @@ class Passing:
         if passing is None:
             return []
         command, other = sig.get("channels_cmd"), 1 - side
+        # Spec: a call may be answered more than once (alert, then conn): each answer passes, the first one ends the offer.
         if command == OFFER:
             self.offered = True
             if self.open is not None:

@@ -28,24 +28,33 @@ def check_digits(digits: Any) -> None:
 
 
 class MediaEnds:
-    """The two media descriptions of one call as its phone knows them; ``offer`` is the other party's, not yet answered."""
+    """The two media descriptions of one call as its phone knows them.
+
+    ``offer`` is the other party's, not yet answered, and ``offered`` the phone's own: where the two have crossed, each counts
+    when its answer comes.
+    """
 
     def __init__(self) -> None:
         self.local: Any = None
         self.remote: Any = None
         self.offer: Any = None
+        self.offered: Any = None
 
     def apply(self, sig: Signal, *, to_device: bool) -> None:
         """Take note of what a signal says of the media."""
         command, channels = sig.get("channels_cmd"), sig.get("channels")
         if command == "CLOSE":
-            self.local = self.remote = self.offer = None
+            self.local = self.remote = self.offer = self.offered = None
         elif channels is not None and not to_device:
             self.local = channels
             if command == "SELECT":
                 self.remote, self.offer = self.offer, None
+            else:
+                self.offered = channels
         elif channels is not None and command == "SELECT":
             self.remote = channels
+            if self.offered is not None:
+                self.local, self.offered = self.offered, None
         elif channels is not None:
             self.offer = channels
 

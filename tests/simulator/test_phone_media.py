@@ -10,6 +10,7 @@ import pytest
 
 from epsignal_sync.errors import UsageError
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
+from epsignal_sync.simulator.phone_media import MediaEnds
 
 from .test_path import alice, bob, connect, signaling  # noqa: F401
 from .test_phone_features import control
@@ -129,3 +130,22 @@ def test_offers_that_cannot_be(alice: SimulatedPhone, choice: Any) -> None:
     with pytest.raises(UsageError, match="media_offers"):
         alice.media_offers = choice
     assert alice.media_offers == "conn"
+
+
+def test_offers_that_cross_count_when_their_answers_come() -> None:
+    """An app that joins two calls has one of two offers wait; whoever made it answers the other one first."""
+    one, other = MediaEnds(), MediaEnds()
+
+    def say(speaker: MediaEnds, listener: MediaEnds, command: str, guid: str) -> None:
+        sig = {"type": "channels", "channels_cmd": command, "channels": {"guid": guid}}
+        speaker.apply(sig, to_device=False)
+        listener.apply(sig, to_device=True)
+
+    waiting = {"type": "channels", "channels_cmd": "PROPOSAL", "channels": {"guid": "b"}}
+    other.apply(waiting, to_device=False)
+    say(one, other, "PROPOSAL", "a")
+    say(other, one, "SELECT", "c")
+    assert one.joined_to(other)
+    one.apply(waiting, to_device=True)
+    say(one, other, "SELECT", "d")
+    assert one.joined_to(other) and other.local == {"guid": "b"} and one.offered is None and other.offered is None
