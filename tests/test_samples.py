@@ -412,6 +412,7 @@ def test_attended_transfer_at_a_pbx(pbx: SimulatedPBX, phones: Phones) -> None:
         carol.wait("alert", timeout=PATIENCE)
         carol.answer()
         assert line_of(process) == "Carol (24) has answered, but there is nobody to put through"
+        alone.wait("connected", timeout=PATIENCE)
         alone.hangup()
         carol.wait("null", timeout=PATIENCE)
         talk = bob.call("22")
@@ -421,12 +422,13 @@ def test_attended_transfer_at_a_pbx(pbx: SimulatedPBX, phones: Phones) -> None:
         pbx.answers["ct_initiate"] = 21
         for last in (False, True):
             alice.hold()
-            alice.call("24")
+            consultation = alice.call("24")
             carol.wait("alert", timeout=PATIENCE)
             carol.answer()
             line = line_of(process)
             if last:
                 break
+            consultation.wait("connected", timeout=PATIENCE)
             assert line.startswith("Bob (23) was not put through to Carol (24): transfer() was refused")
             del pbx.answers["ct_initiate"]
             carol.hangup()

@@ -115,8 +115,8 @@ def control_calls(client: Client, hw: str, *, timeout: float) -> None:
     client.connect()
     phone = client.attach(hw, timeout=timeout)
     try:
+        desk.work(CallVerbs(phone, desk.say, timeout=timeout))
         with _screen(desk, phone) as screen:
-            desk.work(CallVerbs(phone, desk.say, timeout=timeout))
             desk.show(screen)
     finally:
         for call in phone.calls.values():
@@ -133,8 +133,9 @@ def _screen(desk: Desk, phone: Device) -> Iterator[Screen]:
     if on_terminal and console.is_terminal and not console.is_dumb_terminal and has_single_keys():
         editor, descriptor = LineEditor(), sys.stdin.fileno()
         keyboard = Keyboard(descriptor, editor, desk.redraw, desk.enter)
-        # The keys first: what is typed as soon as something is to be seen must not be taken for a line.
-        with single_keys(descriptor), LiveScreen(console, phone, editor) as screen, keyboard:
+        # The screen last: as soon as there is something to be seen, somebody may type, or press Ctrl-C, which the start of a
+        # thread does not always survive.
+        with single_keys(descriptor), keyboard, LiveScreen(console, phone, editor) as screen:
             yield screen
     else:
         threading.Thread(target=_read_lines, args=(desk,), name="epsignal-input", daemon=True).start()

@@ -417,6 +417,27 @@ def test_what_is_not_documented(bench: Bench) -> None:
     )  # fmt: skip
 
 
+def test_messages_that_make_no_sense(bench: Bench, script: Script) -> None:
+    strange: list[Any] = [
+        None,
+        [],
+        {},
+        "",
+        -1,
+        [["x"]],
+        {"type": ["x"]},
+        {"type": "setup", "fty": {}},
+        {"type": "info", "cau": [1], "fty": [[]]},
+    ]
+    for value in strange:
+        received(bench, {"mt": "Signaling", "call": value, "sig": value, "to": value}, {"mt": "Sync", "call": value, "info": value})
+        received(bench, {"mt": "Attached", "src": value}, {"mt": str(value), "err": value}, hw=None)
+    script.answer("digit by digit", "")
+    for check in (*CHECKS[3][1], ALL["dialing"]):
+        assert check.run(bench).answer
+    assert report_text([], bench.trace.since(), bench.mask, version="0.1.0", date="2026-11-23")
+
+
 def test_fields_and_types(bench: Bench) -> None:
     assert find(bench, "fields").answer == "none of them came" and find(bench, "types").answer == "none came"
     candidates = {"audio_ice": {"candidate": [{"addr": "10.0.0.1", "rtp_prio": 7}, {"rtp_prio": "7"}]}}

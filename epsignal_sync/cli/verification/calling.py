@@ -1,4 +1,4 @@
-"""The checks that have to do with calls, and those of what was received in the end. Each is one row of the table at the end."""
+"""The checks that have to do with calls. Each is one row of the table at the end."""
 
 from __future__ import annotations
 
@@ -111,9 +111,9 @@ def _dialing(bench: Bench) -> Finding:
     return Finding(answer=answer, seen=(counted([one.name for one in messages]),))
 
 
-def _telephone_calls(bench: Bench) -> set[object]:
+def _telephone_calls(bench: Bench) -> list[object]:
     """Return the ids of all calls whose setup was seen and was not one without media."""
-    return {one.data.get("call") for one in bench.trace.since(mt="Signaling") if one.type == "setup" and one.sig.get("channel") != 0}
+    return [one.data.get("call") for one in bench.trace.since(mt="Signaling") if one.type == "setup" and one.sig.get("channel") != 0]
 
 
 WITH_A_CALL = (
