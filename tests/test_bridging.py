@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -259,7 +260,7 @@ def test_answer_that_comes_before_the_calls_are_joined(peer: Peer, peer_client: 
     phone = Far(peer, device.ring("24"))
     phone.told()
     offers: list[Channels] = []
-    phone.call.on(eps.messages.Conn, lambda event: offers.append(event.signal.channels))
+    phone.call.on(eps.messages.Conn, lambda event: offers.extend([event.signal.channels] if event.signal.channels else []))
     phone.say(media("PROPOSAL", kind="conn"))
     wait_until(lambda: offers)
     other = Far(peer, device.dial("24", channels=offers[0]))
@@ -508,8 +509,8 @@ def test_calls_that_cannot_be_joined(pair: Pair) -> None:
     refused(own, call, f"for call 5 of {HW1}: it is the device's own")
     refused(call, own, f"for call 5 of {HW1}: it is the device's own")
     refused(own, no_media, f"for call {no_media.id} of {HW1}: it is a call without media")
-    for wrong in (None, 5, pair.device):
-        refused(own, wrong, f"two calls, not {type(wrong).__name__}")
+    for other in (None, 5, pair.device):
+        refused(own, other, f"two calls, not {type(other).__name__}")
     bridge = pair.bridge()
     refused(own, Far(pair.peer, pair.device.dial("25")).call, f"call {own.id} of {HW1}: it is in a bridge already")
     refused(pair.other.call, own, "in a bridge already")
@@ -601,7 +602,7 @@ def test_calls_on_two_connections(pbx: SimulatedPBX, monkeypatch: pytest.MonkeyP
                 phone.answer()
             bridge.wait_connected(timeout=PATIENCE)
             alices, bobs = alice.calls[-1], bob.calls[-1]
-            wait_until(lambda calls=(alices, bobs): calls[0].media.joined_to(calls[1].media))
+            wait_until(functools.partial(alices.media.joined_to, bobs.media))
             if end == "far end":
                 bobs.hangup(31)
             else:

@@ -249,7 +249,8 @@ def test_other_party_hangs_up(dialing: Dialing, step: str, how: str) -> None:
 def test_program_hangs_up(dialing: Dialing, step: str, which: str) -> None:
     dialing.go_to(step)
     bridge = dialing.bridge
-    {"bridge": bridge, "first": bridge.calls[0], "last": bridge.calls[-1]}[which].hangup(31)
+    ends = {"bridge": bridge.hangup, "first": bridge.calls[0].hangup, "last": bridge.calls[-1].hangup}
+    ends[which](31)
     for _ in dialing.far_ends():
         message = dialing.peer.receive()
         assert message["sig"] == {"type": "rel", "cau": {"num": 31}}

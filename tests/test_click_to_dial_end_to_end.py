@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import pytest
@@ -10,10 +11,27 @@ import epsignal_sync as eps
 from epsignal_sync import bridging, click_to_dial
 from epsignal_sync.relay import backoff
 from epsignal_sync.simulator import SimulatedCall, SimulatedPBX
+from epsignal_sync.simulator.line import Line
 
 from .conftest import PATIENCE, wait_until
 
 HW1, HW2 = "0090334f1a2b", "0090334f1a2c"
+
+
+def has_only_calls_without_media(line: Line) -> bool:
+    return all(leg.channel == 0 and leg.id > 0 for leg in list(line.legs.values()))
+
+
+def has_no_telephone_call(device: eps.Device) -> bool:
+    return not any((call.own or call.media) and not call.stale for call in device.calls.values())
+
+
+def is_held(call: SimulatedCall) -> bool:
+    return call.held
+
+
+def is_not_held(call: SimulatedCall) -> bool:
+    return not call.held
 
 
 class Office:
@@ -67,9 +85,9 @@ class Office:
         for phone in (self.alice, self.carol):
             line = self.pbx.line_for(phone.hw)
             assert line is not None
-            wait_until(lambda line=line: all(leg.channel == 0 and leg.id > 0 for leg in list(line.legs.values())))
+            wait_until(functools.partial(has_only_calls_without_media, line))
         for device in (self.device, self.other):
-            wait_until(lambda device=device: not any((call.own or call.media) and not call.stale for call in device.calls.values()))
+            wait_until(functools.partial(has_no_telephone_call, device))
         if causes:
             assert (None if bridge.cause is None else bridge.cause.num) in causes
 
@@ -126,7 +144,7 @@ def test_hold_and_retrieve(office: Office, by_media: bool) -> None:
         for on in (True, False):
             (one.hold if on else one.retrieve)()
             if not by_media:
-                other.wait_until(lambda call, on=on: call.held is on, timeout=PATIENCE)
+                other.wait_until(is_held if on else is_not_held, timeout=PATIENCE)
             office.hear_each_other()
     office.alice.hangup()
     office.nothing_is_left(bridge, 16)

@@ -123,16 +123,16 @@ def test_one_offer_is_open_at_a_time_and_nothing_else_waits(steps: list[tuple[in
     awaiting: dict[int, int] = {}
     for number, (side, kind, command) in enumerate(steps):
         sig = {**channels(command, number), "type": kind}
-        passed = passing.take(side, sig)
+        passed, passing_on = passing.take(side, sig), as_passed(sig)
         if command == "CLOSE" or (command == "SELECT" and opened == 1 - side):
             opened = None
         if command == "CLOSE":
             awaiting.pop(side, None)
         if command == "PROPOSAL":
             awaiting[side] = number
-        elif as_passed(sig) is not None:
+        elif passing_on is not None:
             first, *passed = passed
-            assert first == Passed(1 - side, as_passed(sig))
+            assert first == Passed(1 - side, passing_on)
         for one in passed:
             assert one.sig["channels_cmd"] == "PROPOSAL" and opened is None
             opened = 1 - one.side
