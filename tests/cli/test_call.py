@@ -12,7 +12,7 @@ import epsignal_sync as eps
 from epsignal_sync.cli.call_screen import LineScreen, LiveScreen, change_line
 from epsignal_sync.cli.call_verbs import CallVerbs
 from epsignal_sync.cli.line_editor import END_OF_INPUT, LineEditor
-from epsignal_sync.errors import CallError, DetachedError, UsageError
+from epsignal_sync.errors import CallError, DetachedError, ReplyTimeout, UsageError
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from ..conftest import HW1, HW2, wait_until
@@ -326,6 +326,8 @@ def test_script_on_a_pipe(pbx: SimulatedPBX, phones: Phones) -> None:
 def test_no_input_at_all(pbx: SimulatedPBX, phones: Phones) -> None:
     alice, bob = phones
     with running(pbx) as epsignal:
+        with pytest.raises(ReplyTimeout):  # it does not end by itself
+            pbx.wait_for(lambda log: pbx.connections == 0, timeout=1)
         call = alice.call("23")
         bob.wait("alert", timeout=20)
         epsignal.read_until(" alert ")
@@ -337,8 +339,8 @@ def test_no_input_at_all(pbx: SimulatedPBX, phones: Phones) -> None:
         epsignal.read_until("Normal call clearing\n")
         epsignal.interrupt()
         assert epsignal.end(0) == ""
-    states = [line.split("  ")[2:] for line in epsignal.output.splitlines()]
-    assert len(states) == len(epsignal.output.splitlines()) >= 4
+    lines = epsignal.output.splitlines()
+    assert len(lines) >= 4 and all(" from Alice Ä (22) " in line for line in lines)  # and no call without media
 
 
 def test_interrupt_leaves_the_calls_alone(pbx: SimulatedPBX, phones: Phones) -> None:
