@@ -408,7 +408,8 @@ def test_pbx_without_src(bench: Bench, pbx: SimulatedPBX) -> None:
 
 def test_what_is_not_documented(bench: Bench) -> None:
     received(
-        bench, {"mt": "News"}, {"mt": "Anna 22"}, {"mt": "Signaling", "sig": {"type": "wink", "fty": [{"type": "x_new"}, {"type": "Secret Name 22"}]}},
+        bench, {"mt": "News"}, {"mt": "Anna 22"},
+        {"mt": "Signaling", "sig": {"type": "wink", "fty": [{"type": "x_new"}, {"type": "Secret Name 22"}]}},
         {"mt": "Signaling", "sig": {"type": "alert", "fty": [17]}},
     )  # fmt: skip
     assert find(bench, "unknown").answer == "6 are unknown"
