@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import epsignal_sync as eps
+from epsignal_sync.cli import commands
 from epsignal_sync.cli.verification import attaching, calling
 from epsignal_sync.cli.verification.bench import Bench, Check, Finding
 from epsignal_sync.cli.verification.masking import Mask, cause_part, protocol_word
@@ -407,12 +408,13 @@ def test_pbx_without_src(bench: Bench, pbx: SimulatedPBX) -> None:
 
 def test_what_is_not_documented(bench: Bench) -> None:
     received(
-        bench, {"mt": "News"}, {"mt": "Signaling", "sig": {"type": "wink", "fty": [{"type": "x_new"}, {"type": "Secret Name 22"}]}},
+        bench, {"mt": "News"}, {"mt": "Anna 22"},
+        {"mt": "Signaling", "sig": {"type": "wink", "fty": [{"type": "x_new"}, {"type": "Secret Name 22"}]}},
         {"mt": "Signaling", "sig": {"type": "alert", "fty": [17]}},
     )  # fmt: skip
-    assert find(bench, "unknown").answer == "5 are unknown"
+    assert find(bench, "unknown").answer == "6 are unknown"
     assert find(bench, "unknown").seen == (
-        "facility <text>", "facility x_new", "message News", "signal wink",
+        "facility <text>", "facility x_new", "message <text>", "message News", "signal wink",
         "value of an unexpected type at alert from the phone, sig.fty[0]",
     )  # fmt: skip
 
@@ -533,7 +535,7 @@ def test_shape_of_a_message() -> None:
     message = {
         "mt": "Signaling", "api": "EpSignal", "src": f"{HW2}-1", "to": True, "call": 3, "+49 30": "x",
         "sig": {
-            "type": "setup", "cg": {"num": "22", "sip": "alice"}, "channel": -1, "cau": {"num": 16, "loc": "u"}, "uui": "",
+            "type": "setup", "cg": {"num": 22, "sip": "alice"}, "channel": -1, "cau": {"num": 16, "loc": "u"}, "uui": "",
             "x": 4711, "y": 2.5, "complete": True,
             "fty": [{"type": "name_identification", "name": "Alice"}, {"type": "cti 22"}, "Alice", None],
         },
@@ -541,7 +543,7 @@ def test_shape_of_a_message() -> None:
     assert Mask({}).message(message) == {
         "mt": "Signaling", "api": "EpSignal", "src": "<text>", "to": True, "call": 3, "<field>": "<text>",
         "sig": {
-            "type": "setup", "cg": {"num": "<text>", "sip": "<text>"}, "channel": -1, "cau": {"num": 16, "loc": "<text>"}, "uui": "",
+            "type": "setup", "cg": {"num": "<number>", "sip": "<text>"}, "channel": -1, "cau": {"num": 16, "loc": "<text>"}, "uui": "",
             "x": "<number>", "y": "<number>", "complete": True,
             "fty": [{"type": "name_identification", "name": "<text>"}, {"type": "<text>"}, "<text>", None],
         },
@@ -614,6 +616,7 @@ def test_long_report() -> None:
     messages = seen(*({"mt": "Signaling", "sig": {f"key{number}": [True] * 50 for number in range(9)}} for _ in range(LONGEST_TRACE + 7)))
     text = report_text([], messages, Mask({}), version="0.1.0", date="2026-11-23")
     lines = text.splitlines()
+    assert len([line for line in lines if '"mt"' in line]) == LONGEST_TRACE
     assert lines[-1] == "and 7 more" and max(map(len, lines)) < 500 and lines[-2].endswith("…")
     assert report_text([], [], Mask({}), version="0.1.0", date="2026-11-23").endswith("message\n")
 
@@ -672,6 +675,17 @@ def test_report_that_cannot_be(login: dict[str, str], tmp_path: pathlib.Path, pb
     with Running("verify", HW2, "--report", nowhere, variables=login, script=b"\nq\n") as epsignal:
         assert f"the report could not be written to {nowhere} (No such file or directory): it stands above" in epsignal.end(1)
     assert "epsignal verify: what this PBX does" in epsignal.output
+
+
+def test_what_must_not_be_in_the_report(login: dict[str, str], monkeypatch: pytest.MonkeyPatch, pbx: SimulatedPBX) -> None:
+    told: dict[str, str] = {}
+    monkeypatch.setattr(commands, "verify_pbx", lambda maker, hw, second, secrets, report: told.update(secrets))
+    monkeypatch.setattr(commands, "show_warnings", lambda: None)
+    for name, value in login.items():
+        monkeypatch.setenv(name, value)
+    assert commands.run(["verify", HW2, "--sip", "alice"]) == 0
+    host = pbx.url.split("/")[2]
+    assert told == {PASSWORD: "<password>", "verify": "<app>", "alice": "<user>", host: "<host>", host.split(":")[0]: "<host>"}
 
 
 def test_wrong_password(login: dict[str, str]) -> None:
