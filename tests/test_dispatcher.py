@@ -30,14 +30,14 @@ class JobsThatGrow(deque[Job]):
         self.callbacks = callbacks
         self.job: Job | None = job
 
-    def __len__(self) -> int:
-        size, job = super().__len__(), self.job
+    def __bool__(self) -> bool:
+        size, job = len(self), self.job
         if size == 0 and job is not None and threading.current_thread().name == "epsignal-callbacks":
             self.job = None
             other = threading.Thread(target=self.callbacks.put, args=([job],), daemon=True)
             other.start()
             other.join(PATIENCE)
-        return size
+        return size > 0
 
 
 def test_job_that_comes_while_the_thread_falls_asleep_is_run(callbacks: CallbackThread) -> None:
