@@ -295,6 +295,7 @@ class CallTable:
         if self.live.get(record.id) is record:
             del self.live[record.id]
         before, record.state = record.state, CallState.NULL
+        record.unchanged = None  # it refers to the record: without it the record goes with its last holder
         record.ended_at = now
         record.stale = False
         # A call that was first seen in a message that tells no state has none before its end either.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from typing import Any
 
 import pytest
@@ -46,6 +48,20 @@ def test_setup_on_a_live_id_ends_the_old_call(to_device: bool) -> None:
 def test_replaced_call_that_was_ending_keeps_who_ended_it() -> None:
     steps = Steps((TO, "setup"), (TO, "disc"))
     assert steps.receive(TO, "setup").replaced is steps.call and steps.call.ended_by == "pbx"
+
+
+@pytest.mark.parametrize("end", ["rel", "setup"])
+def test_ended_call_needs_no_garbage_collector(end: str) -> None:
+    table = CallTable()
+    for kind in ("setup", "info", "info"):
+        table.receive(3, TO, {"type": kind}, 1000, 0)
+    record = weakref.ref(table.live[3])
+    gc.disable()
+    try:
+        table.receive(3, TO, {"type": end}, 1000, 0)
+        assert record() is None
+    finally:
+        gc.enable()
 
 
 def test_two_devices_have_tables_of_their_own_ids() -> None:
