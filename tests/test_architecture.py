@@ -38,6 +38,12 @@ LIBRARIES = {
     "asyncio": (),
     "trustme": (),
     "pytest": ("integrations/pytest_plugin.py",),
+    "tkinter": ("integrations/tk.py",),
+    "PySide6": ("integrations/qt.py",),
+    "PyQt6": ("integrations/qt.py",),
+    "IPython": ("notebook/",),
+    "ipykernel": ("notebook/",),
+    "flask": (),
 }
 KNOWN = {"attr", "attrs", *LIBRARIES}
 """Everything outside of the standard library that the package may name at all."""
@@ -118,7 +124,7 @@ def test_nothing_but_simulator_and_cli_needs_an_extra() -> None:
     needed = {
         name.split(".")[0]
         for module in MODULES
-        if layer_of(module) not in ("simulator", "cli", "integrations")
+        if layer_of(module) not in ("simulator", "cli", "integrations", "notebook")
         for name, _ in imports(read(module), module)
     }
     assert needed & {*KNOWN} <= {"attr", "attrs", "cattrs", "websocket", "orjson", "ssl"}

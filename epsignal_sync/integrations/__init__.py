@@ -1,1 +1,9 @@
-"""What fits this library into other programs; each module needs the program that it is named after."""
+"""What fits this library into other programs.
+
+The dispatchers make callbacks run where the program wants them: pass one as ``dispatcher=`` to :func:`epsignal_sync.connect`.
+No toolkit is imported before one of its dispatchers is made.
+"""
+
+from ..dispatcher import ManualDispatcher
+
+__all__ = ["ManualDispatcher"]
