@@ -5,7 +5,6 @@ from .call import Call, Party
 from .client import Client
 from .connecting import connect
 from .device import Device
-from .dispatcher import ManualDispatcher
 from .errors import (
     AttachError,
     CallEndedError,
@@ -43,6 +42,7 @@ from .events import (
 from .history import HistoryEntry
 from .intake import ConnectionState
 from .interceptors import DROP, Drop, Verdict, refuse
+from .manual_dispatcher import ManualDispatcher
 from .messages import CallState
 from .ready_made import block_callers, rename_caller, rewrite_called
 from .registry import Interceptor, Subscription

@@ -15,10 +15,11 @@ from .connection import Connection, no_thread
 from .deadline import Deadline
 from .device import Device
 from .devices import Devices
-from .dispatcher import CallbackThread, Dispatcher, ManualDispatcher
+from .dispatcher import CallbackThread, Dispatcher
 from .errors import ClosedError, EpSignalError, UsageError, again
 from .intake import ConnectionState
 from .interceptors import Interceptors
+from .manual_dispatcher import ManualDispatcher
 from .options import MEBIBYTE, check_attempts, check_sizes, check_switches, check_texts, check_times, endpoints_of, login_options
 from .process import Process
 from .registry import EventSource, Registry

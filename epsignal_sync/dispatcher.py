@@ -54,41 +54,6 @@ RunPending = Callable[[], int]
 Dispatcher = Callable[[RunPending], object]
 
 
-class ManualDispatcher:
-    """For programs with a loop of their own: callbacks run inside ``client.process_events()`` and nowhere else.
-
-    Pass one as ``dispatcher=``; it may serve several clients.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: deque[RunPending] = deque()
-        # No queue.SimpleQueue: in several versions of Python its get() waits for ever, whatever the time-out, where a signal
-        # handler that takes longer than that interrupts it.
-        self._waiting_lock = threading.Condition()
-
-    def __call__(self, run_pending: RunPending) -> None:
-        """Take callbacks that are to run; called by the library."""
-        with self._waiting_lock:
-            self._waiting.append(run_pending)
-            self._waiting_lock.notify()
-
-    def process(self, timeout: float | None = 0) -> int:
-        """Run what waits, at most for about 10 ms; wait at most ``timeout`` seconds (None: for ever) for the first.
-
-        Returns the number of events that were handled. Any one thread.
-        """
-        deadline = Deadline(timeout)
-        while True:
-            with self._waiting_lock:
-                if not self._waiting and not deadline.expired:
-                    self._waiting_lock.wait(deadline.remaining(WAKE_INTERVAL))
-                run_pending = self._waiting.popleft() if self._waiting else None
-            if run_pending is not None:
-                return run_pending()
-            if deadline.expired:
-                return 0
-
-
 class CallbackThread:
     """The queue of jobs and the thread ``epsignal-callbacks`` that runs them, or has a dispatcher run them.
 

@@ -4,6 +4,6 @@ The dispatchers make callbacks run where the program wants them: pass one as ``d
 No toolkit is imported before one of its dispatchers is made.
 """
 
-from ..dispatcher import ManualDispatcher
+from ..manual_dispatcher import ManualDispatcher
 
 __all__ = ["ManualDispatcher"]
