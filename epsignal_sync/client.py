@@ -20,7 +20,17 @@ from .errors import ClosedError, EpSignalError, UsageError, again
 from .intake import ConnectionState
 from .interceptors import Interceptors
 from .manual_dispatcher import ManualDispatcher
-from .options import MEBIBYTE, check_attempts, check_sizes, check_switches, check_texts, check_times, endpoints_of, login_options
+from .options import (
+    MEBIBYTE,
+    check_attempts,
+    check_dispatcher,
+    check_sizes,
+    check_switches,
+    check_texts,
+    check_times,
+    endpoints_of,
+    login_options,
+)
 from .process import Process
 from .registry import EventSource, Registry
 from .relay.carrier import CarrierSettings
@@ -85,6 +95,7 @@ class Client(EventSource):
         check_sizes(max_message_size=max_message_size, max_outbox_size=max_outbox_size)
         check_switches(reconnect=reconnect, per_device=per_device)
         check_attempts(reconnect_attempts)
+        check_dispatcher(dispatcher)
         self._settings = LinkSettings(
             endpoints=endpoints_of(url),
             tls=TLSSettings(verify, ca_file, fingerprint, client_certificate, client_key),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -58,6 +60,30 @@ def check_attempts(reconnect_attempts: int | None) -> None:
     """Raise UsageError for what is neither None nor a number above 0."""
     if reconnect_attempts is not None and (type(reconnect_attempts) is not int or reconnect_attempts < 1):
         raise UsageError(f"reconnect_attempts= takes a number above 0, or None for no limit, not {reconnect_attempts!r:.80}")
+
+
+def check_dispatcher(dispatcher: object) -> None:
+    """Raise UsageError for what cannot hand callbacks to another thread."""
+    if dispatcher is None:
+        return
+    if isinstance(dispatcher, type):
+        raise UsageError(f"dispatcher= takes an object, not the class {dispatcher.__name__}: make one, as with {dispatcher.__name__}(...)")
+    if not callable(dispatcher):
+        raise UsageError(f"dispatcher= takes what can be called with a function that is to be run, not {dispatcher!r:.80}")
+    refuse_async("the dispatcher", dispatcher)
+
+
+def refuse_async(what: str, function: object) -> None:
+    """Raise UsageError for an ``async def`` function: to call it would run nothing of it, and nobody would be told."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    # An object with __call__ is called by what its class says.
+    for one in (function, type(function).__call__ if callable(function) else None):
+        if inspect.iscoroutinefunction(one) or inspect.isasyncgenfunction(one):
+            raise UsageError(
+                f"{what} is an async function, which nobody would await: pass a plain function, which may hand a coroutine to an"
+                " event loop with asyncio.run_coroutine_threadsafe()"
+            )
 
 
 def endpoints_of(url: str | Sequence[str]) -> tuple[Endpoint, ...]:

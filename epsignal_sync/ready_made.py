@@ -13,6 +13,7 @@ from .call import Party
 from .events import SignalEvent
 from .interceptors import CALL_REJECTED, Verdict, refuse
 from .messages import NameIdentification, Setup
+from .options import refuse_async
 
 SetupInterceptor = Callable[[SignalEvent[Setup]], Verdict]
 
@@ -27,6 +28,7 @@ def block_callers(predicate: Callable[[Party], object], *, cause: int = CALL_REJ
         phone.intercept(Setup, epsignal_sync.block_callers(lambda caller: caller.num is None, cause=21))
     """
     answer = refuse(cause)
+    refuse_async("the function for block_callers()", predicate)
 
     def block(event: SignalEvent[Setup]) -> Verdict:
         if not event.to_device or event.signal.channel == 0:
@@ -39,10 +41,11 @@ def block_callers(predicate: Callable[[Party], object], *, cause: int = CALL_REJ
 def rewrite_called(function: Callable[[str], str | None]) -> SetupInterceptor:
     """Return an interceptor that replaces the number that the device dials by what ``function`` makes of it; None leaves it.
 
-    Digits that a phone dials one by one come in other messages and are left alone.
+    Digits that a phone dials one by one come in other messages and are left alone. Raises UsageError.
 
         phone.intercept(Setup, epsignal_sync.rewrite_called(lambda number: "0" + number if len(number) > 4 else None))
     """
+    refuse_async("the function for rewrite_called()", function)
 
     def rewrite(event: SignalEvent[Setup]) -> Verdict:
         called = event.signal.cd
@@ -59,8 +62,11 @@ def rewrite_called(function: Callable[[str], str | None]) -> SetupInterceptor:
 def rename_caller(function: Callable[[Party], str | None]) -> SetupInterceptor:
     """Return an interceptor that has the device show the name that ``function`` returns for a caller; None leaves the name as it is.
 
-    phone.intercept(Setup, epsignal_sync.rename_caller(lambda caller: names.get(caller.num)))
+    Raises UsageError.
+
+        phone.intercept(Setup, epsignal_sync.rename_caller(lambda caller: names.get(caller.num)))
     """
+    refuse_async("the function for rename_caller()", function)
 
     def rename(event: SignalEvent[Setup]) -> Verdict:
         if not event.to_device:
@@ -76,6 +82,4 @@ def rename_caller(function: Callable[[Party], str | None]) -> SetupInterceptor:
 
 def _caller(signal: Setup) -> Party:
     calling, named = signal.cg, signal.find(NameIdentification)
-    return Party(
-        None if calling is None else calling.num, None if calling is None else calling.sip, None if named is None else named.name
-    )
+    return Party(None if calling is None else calling.num, None if calling is None else calling.sip, None if named is None else named.name)

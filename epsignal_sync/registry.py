@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 from .errors import UsageError
 from .events import Event, FacilityEvent, MessageEvent, SignalEvent
 from .messages import Facility, Message, Signal, Signaling
-from .options import check_deadline
+from .options import check_deadline, refuse_async
 
 if TYPE_CHECKING:
     from .interceptors import Verdict
@@ -135,7 +135,7 @@ class EventSource:
         """Call back for every message, signal, facility or event of a class; a base class matches its subclasses.
 
         Without ``callback`` it is a decorator that returns the function; with it a Subscription. Does not block; any
-        thread, callbacks included. Raises UsageError for anything that is no such class, or cannot be called.
+        thread, callbacks included. Raises UsageError for anything that is no such class, cannot be called, or is ``async``.
         """
         if not (isinstance(kind, type) and issubclass(kind, (Signal, Facility, Message, Event))):
             raise UsageError(
@@ -153,6 +153,7 @@ class EventSource:
     def _add(self, kind: type, callback: Callable[[Any], object]) -> Subscription:
         if not callable(callback):
             raise UsageError(f"the callback for {kind.__name__} cannot be called: {callback!r}")
+        refuse_async(f"the callback for {kind.__name__}", callback)
         with self._registry.lock:
             subscription = Subscription(self, kind, callback, next(self._registry.serials))
             self._subscriptions = (*(one for one in self._subscriptions if one.active), subscription)
@@ -213,7 +214,7 @@ class EventSource:
         Interceptors run on threads of their own, for one device one at a time, and may do whatever callbacks may; one that
         computes for long instead of waiting slows down every thread of the process, forwarding included. Without
         ``callback`` it is a decorator that returns the function; with it an Interceptor. Does not block; any thread.
-        Raises UsageError for what is never forwarded, and for devices attached with forward=False.
+        Raises UsageError for what is never forwarded, for devices attached with forward=False, and for an ``async def``.
         """
         if not (isinstance(kind, type) and (issubclass(kind, (Signal, Facility)) or kind is Signaling)):
             raise UsageError(
@@ -235,6 +236,7 @@ class EventSource:
     def _add_interceptor(self, kind: type, callback: Callable[[Any], Any], deadline: float, to_device: bool | None) -> Interceptor:
         if not callable(callback):
             raise UsageError(f"the interceptor for {kind.__name__} cannot be called: {callback!r}")
+        refuse_async(f"the interceptor for {kind.__name__}", callback)
         with self._registry.lock:
             interceptor = Interceptor(self, kind, callback, next(self._registry.serials), deadline, to_device)
             self._set_interceptors_locked((*(one for one in self._interceptors if one.active), interceptor))

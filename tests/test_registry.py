@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import threading
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -22,6 +26,50 @@ def test_kind_that_cannot_be_registered(peer_client: eps.Client, kind: object) -
 def test_callback_that_cannot_be_called(peer_client: eps.Client) -> None:
     with pytest.raises(eps.UsageError, match="cannot be called"):
         peer_client.on(Setup, 5)  # type: ignore[call-overload]
+
+
+class Awaited:
+    async def __call__(self, event: object) -> None: ...
+
+    async def method(self, event: object) -> None: ...
+
+
+async def function(event: object) -> None: ...
+
+
+async def generator(event: object) -> AsyncIterator[object]:
+    yield event
+
+
+@pytest.mark.parametrize(
+    "callback",
+    [function, generator, Awaited(), Awaited().method, functools.partial(function), functools.partial(functools.partial(Awaited()))],
+    ids=["function", "generator", "object", "method", "partial", "partial object"],
+)
+def test_async_callback_that_nobody_would_await(peer: Peer, peer_client: eps.Client, callback: Callable[[Any], Any]) -> None:
+    device = peer.attach(peer_client)
+    for register in (
+        lambda: device.on(Setup, callback), lambda: device.on(Setup)(callback), lambda: device.intercept(Setup, callback),
+        lambda: device.intercept(Setup)(callback), lambda: device.set_presence(on_result=callback), lambda: eps.block_callers(callback),
+        lambda: eps.rewrite_called(callback), lambda: eps.rename_caller(callback),
+        lambda: eps.Client("ws://127.0.0.1:1", app="phones", password="pwd", dispatcher=callback),
+    ):  # fmt: skip
+        with pytest.raises(eps.UsageError, match="is an async function, which nobody would await: pass a plain function") as raised:
+            register()
+        assert len(str(raised.value).splitlines()) == 1
+    assert device._subscriptions == device._interceptors == () and not device.calls
+
+
+@pytest.mark.parametrize("dispatcher", [5, "dispatcher", eps.ManualDispatcher])
+def test_dispatcher_that_cannot_dispatch(dispatcher: Any) -> None:
+    with pytest.raises(eps.UsageError, match="dispatcher= takes"):
+        eps.Client("ws://127.0.0.1:1", app="phones", password="pwd", dispatcher=dispatcher)
+
+
+def test_callback_that_is_an_object_or_a_class(peer_client: eps.Client) -> None:
+    callbacks: list[Any] = [functools.partial(print, "a"), Mock(), list, [0].append]
+    for callback in callbacks:
+        peer_client.on(Setup, callback)
 
 
 def test_decorator_returns_the_function(peer_client: eps.Client) -> None:

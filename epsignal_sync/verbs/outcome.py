@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from attrs import field, frozen
 
 from ..errors import EpSignalError, UsageError
+from ..options import refuse_async
 from ..registry import Subscription
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def check_on_result(verb: str, on_result: object) -> None:
     """Raise UsageError for what cannot be called back."""
     if on_result is not None and not callable(on_result):
         raise UsageError(f"{verb} takes a function of one argument as on_result=, not {on_result!r:.80}")
+    refuse_async(f"the on_result= of {verb}", on_result)
 
 
 def post(outcome: Outcome[R], on_result: OnResult[R]) -> None:
