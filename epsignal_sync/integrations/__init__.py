@@ -5,5 +5,6 @@ No toolkit is imported before one of its dispatchers is made.
 """
 
 from ..manual_dispatcher import ManualDispatcher
+from .asyncio_loop import AsyncioDispatcher
 
-__all__ = ["ManualDispatcher"]
+__all__ = ["AsyncioDispatcher", "ManualDispatcher"]
