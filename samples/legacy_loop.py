@@ -3,6 +3,8 @@
     python samples/legacy_loop.py                          a simulated PBX; ends by itself
     python samples/legacy_loop.py URL APP HW PORT REPORT   a real PBX; the App object's password in EPSIGNAL_PASSWORD
 
+Needs the extra simulator where it has no arguments.
+
 Whoever connects to PORT of this machine (with telnet, say) is told of the phone's calls, a line each, and may type: call NUMBER, hold,
 hangup, report, quit. REPORT is the file that report writes. While the loop is busy with that, for however long, the phone's calls go on:
 the library sees to them on threads of its own, and what they have to tell waits until the loop has time.
@@ -109,6 +111,7 @@ class Service:
             for call in self._phone.media_calls.values():
                 call.hangup()
         elif words == ["report"]:
+            self._say("a report is being written")
             self._report("".join(f"{line}\n" for line in self._told))
             self._say("report written")
         elif words == ["quit"]:

@@ -3,6 +3,8 @@
     python samples/wsgi_service.py         a simulated PBX; ends by itself
     python samples/wsgi_service.py PORT    a real PBX, served by Flask's own threaded server, on PORT of this machine
 
+Needs the extra web, and simulator where it has no arguments.
+
 What it takes from the environment: EPSIGNAL_URL, EPSIGNAL_APP, EPSIGNAL_PASSWORD; EPSIGNAL_PHONES, the hardware ids of the phones that
 it may use; SERVICE_TOKEN, which every request has to bring. Whoever has the token calls at your expense: keep it on a server, not in
 a web page, and put a reverse proxy with TLS before the service.

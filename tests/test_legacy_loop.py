@@ -54,7 +54,8 @@ def test_without_arguments() -> None:
     code, output, errors = finish(start("-X", "dev", "-W", "error", SAMPLE))
     assert code == 0 and "Traceback" not in errors, errors
     assert output.splitlines()[1:] == [
-        "the loop is busy with a report", "Bob and Alice are connected", "the loop has time again", "told: report written",
+        "the loop is busy with a report", "Bob and Alice are connected", "the loop has time again",
+        "told: a report is being written", "told: report written",
         "told: Bob (23) alert", "told: Bob (23) connected", "told: Bob (23) null", "the simulated PBX has closed",
     ]  # fmt: skip
 
@@ -64,13 +65,14 @@ def test_call_goes_on_while_the_loop_is_busy(pbx: SimulatedPBX, phones: Phones, 
     os.mkfifo(report)  # until somebody reads it, to open it takes as long as a disk that hangs
     with service(pbx, report) as (process, port), person(port) as (sock, told):
         sock.sendall(b"report\n")
+        assert line(told) == "a report is being written"
         with person(port) as (other, _):
             other.sendall(b"nonsense\n")  # nothing is done before the report
             connect(phones)
             phones[0].hangup()
             phones[1].wait("null", timeout=PATIENCE)
             assert select.select([sock], [], [], 0)[0] == []
-            assert report.read_text(encoding="utf-8") == ""
+            assert report.read_text(encoding="utf-8") == "a report is being written\n"
             assert line(told) == "report written"
             lines = [line(told) for _ in range(4)]
         assert [one for one in lines if one.startswith("Bob")] == ["Bob (23) alert", "Bob (23) connected", "Bob (23) null"]
@@ -93,7 +95,7 @@ def test_what_people_type(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.P
         assert bob.wait("connected").wait_until(lambda call: call.held)
         sock.sendall(b"hang")
         sock.sendall(b"up\nreport\n")
-        assert sorted([line(told), line(told)]) == ["Bob (23) null", "report written"]
+        assert sorted(line(told) for _ in range(3)) == ["Bob (23) null", "a report is being written", "report written"]
         assert report.read_text(encoding="utf-8").splitlines()[1:4] == ["Bob (23) alert", "Bob (23) connected", "on hold"]
         sock.sendall(b"call 23\n")  # Alice's phone answers by itself
         bob.wait("alert", timeout=PATIENCE)
