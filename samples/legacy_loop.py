@@ -30,6 +30,12 @@ MOST_PEOPLE = 100
 """Those who come then are sent away: select() takes only so many sockets."""
 
 
+def say(text: str) -> None:
+    """Print a line in one piece: print() writes the end of the line by itself, and another thread may come in between."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
 class Service:
     """The loop, and what it does. Everything in here runs on the thread that called run()."""
 
@@ -144,7 +150,7 @@ def serve(
     events = eps.ManualDispatcher()
     with eps.connect(url, app=app, password=password, reconnect=reconnect, dispatcher=events) as client:
         service = Service(client, client.attach(hw), events, listener, report)
-        print(f"listening on port {listener.getsockname()[1]}", flush=True)
+        say(f"listening on port {listener.getsockname()[1]}")
         service.run()
 
 
@@ -160,9 +166,9 @@ def simulate() -> None:
 
         def report(text: str) -> None:
             busy.set()
-            print("the loop is busy with a report", flush=True)
+            say("the loop is busy with a report")
             connected.wait(20)
-            print("the loop has time again", flush=True)
+            say("the loop has time again")
 
         def people() -> None:
             pbx.wait_for(lambda log: log.texts("to-app", alice.hw, mt="Attached"))
@@ -173,10 +179,10 @@ def simulate() -> None:
                 alice.wait("alert")
                 alice.answer()
                 call.wait("connected")
-                print("Bob and Alice are connected", flush=True)
+                say("Bob and Alice are connected")
                 connected.set()
                 for line in told:
-                    print(f"told: {line}", end="", flush=True)
+                    say(f"told: {line.rstrip()}")
                     if line.endswith("connected\n"):
                         person.sendall(b"hangup\n")
                     elif line.endswith("null\n"):
@@ -187,7 +193,7 @@ def simulate() -> None:
         try:
             serve(pbx.url, "phones", "secret", alice.hw, listener, report, reconnect=False)
         except eps.ConnectionLostError:
-            print("the simulated PBX has closed")
+            say("the simulated PBX has closed")
 
 
 def main() -> None:
