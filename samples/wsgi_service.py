@@ -29,6 +29,7 @@ import os
 import re
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Collection
@@ -204,24 +205,25 @@ def simulate() -> None:
             thread = threading.Thread(target=server.serve_forever, name="server", daemon=True)
             thread.start()
 
-            def ask(method: str, path: str, body: object = None, token: str = "token") -> None:
+            def ask(method: str, path: str, body: object = None, token: str = "token") -> str:
                 data = None if body is None else json.dumps(body).encode()
                 headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
                 url = f"http://127.0.0.1:{server.server_port}{path}"
                 try:
                     with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=20) as answer:
-                        print(method, path, answer.status, answer.read().decode().strip(), flush=True)
+                        status, text = answer.status, answer.read().decode().strip()
                 except urllib.error.HTTPError as error:
-                    print(method, path, error.code, error.read().decode().strip(), flush=True)
+                    status, text = error.code, error.read().decode().strip()
+                print(method, path, status, text, flush=True)
+                return text
 
             ask("POST", "/call", {"hw": alice.hw, "number": "23"}, token="guessed")
             ask("POST", "/call", {"hw": "nobody's", "number": "23"})
             ask("POST", "/call", {"hw": alice.hw, "number": "23"})
             bob.wait("alert")
             bob.answer()
-            alice.wait("connected")
-            bob.wait("connected")
-            ask("GET", "/calls")
+            while '"connected":true' not in ask("GET", "/calls"):
+                time.sleep(0.2)
             ask("DELETE", "/calls/1")
             bob.wait("null")
             server.shutdown()
