@@ -209,6 +209,7 @@ def simulate() -> None:
                 data = None if body is None else json.dumps(body).encode()
                 headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
                 url = f"http://127.0.0.1:{server.server_port}{path}"
+                text: str
                 try:
                     with urllib.request.urlopen(urllib.request.Request(url, data, headers, method=method), timeout=20) as answer:
                         status, text = answer.status, answer.read().decode().strip()
