@@ -132,6 +132,16 @@ def test_hostile_people_and_names(pbx: SimulatedPBX, phones: Phones, tmp_path: p
         assert interrupt(process) == []
 
 
+def test_too_many_people(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path) -> None:
+    with service(pbx, tmp_path / "report") as (process, port), person(port) as (_, told), contextlib.ExitStack() as others:
+        crowd = [others.enter_context(person(port)) for _ in range(99)]
+        crowd[-1][0].sendall(b"hello\n")
+        assert line(told).startswith("not now")  # they are all there
+        with person(port) as (_, answer):
+            assert answer.read() == "", "he is sent away"
+        assert interrupt(process) == []
+
+
 def test_connection_is_lost_meanwhile(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path) -> None:
     with service(pbx, tmp_path / "report") as (process, port), person(port) as (sock, told):
         pbx.drop_connections()

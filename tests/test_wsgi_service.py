@@ -195,6 +195,18 @@ def test_what_stands_in_the_way(pbx: SimulatedPBX, phones: Phones, client: eps.C
     assert call(HW1) == (503, "the client was closed")
 
 
+def test_calls_are_forgotten_in_the_end(phones: Phones, client: eps.Client) -> None:
+    phones[0].busy = True
+    build = runpy.run_path(SAMPLE)["service"]
+    build.__globals__["KEPT"] = 2
+    http, headers = build(client, [HW1], TOKEN).test_client(), {"Authorization": f"Bearer {TOKEN}"}
+    for number in range(1, 6):
+        assert http.post("/call", json={"hw": HW1, "number": "23"}, headers=headers).get_json()["id"] == number
+        wait_until(lambda: http.get("/calls", headers=headers).get_json()[-1]["ended"])
+    left = [one["id"] for one in http.get("/calls", headers=headers).get_json()]
+    assert left in ([3, 4, 5], [4, 5])  # the last one may have been over at once
+
+
 def test_called_wrongly(pbx: SimulatedPBX) -> None:
     complete = dict(EPSIGNAL_URL=pbx.url, EPSIGNAL_APP="phones", EPSIGNAL_PASSWORD="wr0ng", EPSIGNAL_PHONES=HW1, SERVICE_TOKEN=TOKEN)
     for arguments, variables, said in (
