@@ -43,6 +43,26 @@ def test_readable_while_callbacks_wait() -> None:
     assert is_readable(dispatcher)
 
 
+def test_many_clients_wait() -> None:
+    dispatcher = eps.ManualDispatcher()
+    assert not is_readable(dispatcher)
+    for _ in range(200):
+        dispatcher(lambda: 1)
+    assert is_readable(dispatcher)
+    assert sum(dispatcher.process() for _ in range(200)) == 200 and not is_readable(dispatcher)
+
+
+def test_signal_handler_was_quicker() -> None:
+    """One that processes events in the middle of process() leaves nothing to be taken."""
+    dispatcher = eps.ManualDispatcher()
+    dispatcher(lambda: 1)
+    assert is_readable(dispatcher) and dispatcher._bell is not None
+    dispatcher._bell._reader.recv(1)
+    assert dispatcher.process() == 1 and not is_readable(dispatcher)
+    dispatcher(lambda: 2)
+    assert is_readable(dispatcher) and dispatcher.process() == 2
+
+
 def test_callbacks_waited_before_the_first_select() -> None:
     dispatcher = eps.ManualDispatcher()
     dispatcher(lambda: 1)

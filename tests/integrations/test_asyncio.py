@@ -9,6 +9,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -190,7 +191,9 @@ def test_loop_that_fails_otherwise_is_reported(caplog: pytest.LogCaptureFixture)
         AsyncioDispatcher(Loop())(lambda: 1)
 
 
-@pytest.mark.parametrize("loop", [None, 5, "loop", asyncio, asyncio.SelectorEventLoop, threading.Thread()])
+@pytest.mark.parametrize(
+    "loop", [None, 5, "loop", asyncio, asyncio.SelectorEventLoop, SimpleNamespace(call_soon_threadsafe=1, is_closed=2)]
+)
 def test_what_is_no_loop(loop: Any) -> None:
     with pytest.raises(eps.UsageError, match=r"takes an event loop, in a coroutine asyncio.get_running_loop\(\), not"):
         AsyncioDispatcher(loop)
