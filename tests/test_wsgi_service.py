@@ -119,6 +119,7 @@ def test_several_at_once(service: Service, phones: Phones) -> None:
     """Who clicks twice does not have the phone ring twice; another phone is not concerned."""
     answers = all_at_once(*[service.call] * 5, lambda: service.call(HW2, "22"))
     assert sorted(status for status, _ in answers) == [201, 201, 409, 409, 409, 409]
+    assert service.call()[0] == 409  # nor does who clicks again later
     calls = service.ask("GET", "/calls")[1]
     assert sorted(one["hw"] for one in calls) == [HW1, HW2]
     deleted = all_at_once(*[lambda key=one["id"]: service.ask("DELETE", f"/calls/{key}") for one in calls] * 2)
