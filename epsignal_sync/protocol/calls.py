@@ -45,6 +45,11 @@ class Change(NamedTuple):
     replaced: CallRecord | None = None
     """Another call with this id, which is over."""
 
+    @property
+    def tells(self) -> bool:
+        """Whether anything is to be told of it."""
+        return bool(self.started or self.moves or self.ended or self.replaced)
+
 
 NOTHING = Change()
 
