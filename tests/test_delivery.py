@@ -20,7 +20,6 @@ from epsignal_sync.messages import (
     Conn,
     Facility,
     Message,
-    NameIdentification,
     PbxInfo,
     Rel,
     Setup,

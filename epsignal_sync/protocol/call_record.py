@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 
 from ..messages import CallState
 
+# Python 3.11 runs a function of its own to look a member up in its class: too long for the forwarding path.
+NULL, CONNECTED, PARKED = CallState.NULL, CallState.CONNECTED, CallState.PARKED
+
 TO_DEVICE, FROM_DEVICE = True, False
 """The two directions of a message."""
 
@@ -42,7 +45,8 @@ class Party(NamedTuple):
 
 
 NOBODY = Party()
-_new = tuple.__new__
+new_tuple = tuple.__new__
+"""Makes a named tuple in less than half of the time that its class takes: ``new_tuple(Party, (num, sip, name))``."""
 
 
 class CallRecord:
@@ -54,7 +58,7 @@ class CallRecord:
 
     own: bool = False
     """Whether the application started it: its one far end is the device where it is incoming, else the PBX."""
-    state: CallState | str = CallState.NULL
+    state: CallState | str = NULL
     channel: int | None = None
     remote: Party = NOBODY
     local: Party = NOBODY
@@ -131,11 +135,11 @@ def party_in(data: JSONObject, key: str, name: str | None = None) -> Party:
     endpoint = data.get(key)
     if type(endpoint) is not dict:
         return Party(None, None, name) if name else NOBODY
-    # What text_in() and Party() do, at a third of the time: a setup brings some of them.
+    # What text_in() does, at a third of the time: a setup brings some of them.
     num, sip = endpoint.get("num"), endpoint.get("sip")
     num = (num[:LONGEST_NAME] or None) if type(num) is str else None
     sip = (sip[:LONGEST_NAME] or None) if type(sip) is str else None
-    return _new(Party, (num, sip, name))
+    return new_tuple(Party, (num, sip, name))
 
 
 def channel_in(data: JSONObject) -> int | None:
