@@ -143,7 +143,7 @@ def _run_call_ended(client: Client, device: Device, record: CallRecord) -> None:
 
 def _run_call_event(kind: type[CallEvent], client: Client, device: Device, record: CallRecord, **fields: Any) -> None:
     """Call back for an event of a call; it is built only where a callback for it is there."""
-    found = [one for one in in_order(client, device, record.view) if not one.for_messages and issubclass(kind, one.kind)]
+    found = [one for one in in_order(client, device, record.view) if issubclass(kind, one.kind)]
     if found:
         event = kind(client=client, device=device, call=device._view(record), **fields)
         call_back(client, [(one, event) for one in found])

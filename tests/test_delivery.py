@@ -57,6 +57,7 @@ def test_signal_event(peer: Peer, peer_client: eps.Client) -> None:
     event = events[0]
     assert (event.client, event.device, event.to_device, event.verdict, event.raw) == (peer_client, device, True, "forwarded", text)
     assert isinstance(event.message, Signaling) and event.message.call == 3
+    assert event.message.sig is event.signal and event.message is event.message, "there is one object for each, whenever it is looked at"
     assert event.signal.cg is not None and event.signal.cg.num == "22"
     assert event.call is device.calls[3] and event.facility is None
     assert before <= event.received_at <= time.time()
@@ -85,6 +86,35 @@ def test_unknown_things_arrive_with_their_data(peer: Peer, peer_client: eps.Clie
     peer.send({"mt": "Setup", "api": "Other"})
     wait_until(lambda: len(seen) == 3)
     assert seen == [("teleport", 1), ("ct_warp", 2), ("Setup", "Other")]
+
+
+def test_signaling_without_a_signal_has_a_direction(peer: Peer, peer_client: eps.Client) -> None:
+    peer.attach(peer_client)
+    events: list[eps.MessageEvent[Signaling]] = []
+    peer_client.on(Signaling, events.append)
+    others: list[eps.MessageEvent[UnknownMessage]] = []
+    peer_client.on(UnknownMessage, others.append)
+    peer.send(peer.signaling(1, {"type": "conn"}) | {"to": True, "sig": "conn"})
+    peer.send(peer.signaling(1, {"type": "conn"}) | {"to": True, "api": "Other"})
+    wait_until(lambda: events and others)
+    assert (events[0].to_device, events[0].signal, events[0].message.to) == (True, None, True)
+    assert (others[0].to_device, others[0].signal) == (False, None), "another API's message goes to no device"
+
+
+def test_callback_registered_by_the_first_message_hears_of_its_call(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    seen: list[str] = []
+
+    def first(event: eps.SignalEvent[Setup]) -> None:
+        with registered:
+            device.on(eps.CallStarted, lambda event: seen.append(event.state))
+            device.on(eps.CallEnded, lambda event: seen.append("ended"))
+
+    registered = device.on(Setup, first)
+    peer.send(peer.signaling(1, {"type": "setup"}))
+    peer.send(peer.signaling(1, {"type": "rel"}))
+    wait_until(lambda: "ended" in seen)
+    assert seen == ["setup", "ended"]
 
 
 def test_base_class_gets_its_subclasses(peer: Peer, peer_client: eps.Client) -> None:
