@@ -8,13 +8,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from .delivery import Postbox
 from .device import Device
 from .errors import AttachError
 from .gaps import Gaps
 from .messages import AttachResult
 from .messages.record import received as record_of
 from .messages.record import shown
+from .postbox import Postbox
 from .relay.deliveries import Received
 
 if TYPE_CHECKING:

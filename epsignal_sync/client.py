@@ -236,9 +236,9 @@ class Client(EventSource):
     def process_events(self, timeout: float | None = 0) -> int:
         """Run callbacks that wait, for about 10 ms; wait at most ``timeout`` seconds (None: for ever) for the first.
 
-        Returns the number of events that were handled; 0 at once inside a callback. For clients with a ManualDispatcher:
-        raises UsageError without. Raises rather than waits what :meth:`run_forever` raises, or ClosedError, when nothing
-        can come any more.
+        Returns how many messages and events were handled, what a message does to its call counting with it; 0 at once
+        inside a callback. For clients with a ManualDispatcher: raises UsageError without. Raises rather than waits what
+        :meth:`run_forever` raises, or ClosedError, when nothing can come any more.
         """
         if not isinstance(self._dispatcher, ManualDispatcher):
             raise UsageError("process_events() is for clients made with dispatcher=ManualDispatcher()")

@@ -9,10 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .deadline import Deadline
-from .delivery import Postbox
 from .errors import ConnectError, UsageError
 from .intake import Intake
 from .messages import Message, Signal, Signaling
+from .postbox import Postbox
 from .protocol.codec import encode
 from .protocol.jsontext import dumps
 from .protocol.lanes import Held

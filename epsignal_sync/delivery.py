@@ -1,7 +1,4 @@
-"""From the link thread to the callbacks: what is worth queuing, what a callback is given, and what if it raises.
-
-:class:`Postbox` runs on the link thread and runs no user code; the jobs it makes run on the callback thread.
-"""
+"""What a callback is given, and what if it raises. Runs on the callback thread; how the jobs come there stands in :mod:`.postbox`."""
 
 from __future__ import annotations
 
@@ -13,154 +10,34 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from . import notes
-from .call import Call
 from .device import Device
-from .dispatcher import HIGH_WATER, MOST_BYTES, MOST_MESSAGES, CallbackThread, Job, MessageJob
-from .events import CallbackFailed, CallEnded, Event, EventsLost, FacilityEvent, MessageEvent, ReceivedEvent, SignalEvent, Unrouted
-from .messages import Facility, Message, Signal, Signaling
-from .protocol.calls import CallRecord
-from .protocol.codec import decode, encode
+from .dispatcher import MessageJob
+from .events import (
+    CallbackFailed,
+    CallEnded,
+    CallEvent,
+    CallStarted,
+    CallStateChanged,
+    Event,
+    EventsLost,
+    FacilityEvent,
+    MessageEvent,
+    ReceivedEvent,
+    SignalEvent,
+    Unrouted,
+)
+from .messages import CallState, Facility, Message, Signal
+from .protocol.calls import CallRecord, Change
+from .protocol.codec import decode, decode_signal, encode
 from .protocol.jsontext import dumps
-from .registry import EventSource, Subscription, in_order
+from .registry import Subscription, in_order
 from .relay.deliveries import Received
 
 if TYPE_CHECKING:
     from .client import Client
 
 
-class Postbox:
-    """Collects the jobs of one batch, so that the callback thread is woken once for it. Link thread."""
-
-    def __init__(self, client: Client, callbacks: CallbackThread) -> None:
-        self._client = client
-        self._callbacks = callbacks
-        self._jobs: list[Job] = []
-        self._messages = self._size = 0
-        """What of the jobs are messages, and the bytes of their texts."""
-        self._held: dict[Device, _Held] = {}
-        self._lost: _Lost | None = None
-        self._warned = False
-        self.lost = 0
-        """Messages that were dropped for the callbacks so far."""
-
-    def wanted(self, device: Device | None = None, record: CallRecord | None = None) -> bool:
-        """Whether anybody could want an event of this scope: a callback is there, or one runs that may register others."""
-        return bool(
-            self._client._subscriptions
-            or (device is not None and device._subscriptions)
-            or (record is not None and record.view is not None and record.view._subscriptions)
-            or self._jobs
-            or self._held
-            or not self._callbacks.idle
-        )
-
-    def put_message(self, received: Received, device: Device | None, call: Call | None, *, unrouted: bool = False) -> None:
-        """Queue a received message; beyond the limits it is dropped for the callbacks, and EventsLost stands in its place.
-
-        ``unrouted``: it belongs to no device that is known, so that Unrouted follows.
-        """
-        waiting, size = self._callbacks.backlog
-        waiting += self._messages
-        size += self._size
-        for other in self._held.values():
-            waiting += other.messages
-            size += other.size
-        held = self._held.get(device) if device is not None else None
-        if waiting >= MOST_MESSAGES or size >= MOST_BYTES:
-            self._lose(held)
-            return
-        job = _ReceivedJob(self._client, device, call, received, unrouted)
-        if held is not None:
-            held.put(job)
-            return
-        self._lost = None
-        self._messages += 1
-        self._size += job.size
-        self._jobs.append(job)
-
-    def _lose(self, held: _Held | None) -> None:
-        """Drop a message; what tells of it stands where the message would."""
-        self.lost += 1
-        before = self._lost if held is None else held.lost
-        if before is not None and before.add():
-            return
-        lost = _Lost(self._client)
-        if held is None:
-            self._lost = lost
-            self._jobs.append(lost)
-        else:
-            held.lost = lost
-            held.jobs.append(lost)
-
-    def _watch_backlog(self) -> None:
-        waiting, size = self._callbacks.backlog
-        high = waiting >= MOST_MESSAGES * HIGH_WATER or size >= MOST_BYTES * HIGH_WATER
-        if high and not self._warned:
-            text = f"callbacks are behind: {waiting} messages ({size} bytes) wait for them; see which one takes so long"
-            self._callbacks.put_note(logging.WARNING, text, notes.CALLBACKS)
-        self._warned = high or (self._warned and waiting > 0)
-
-    def put_event(self, event: Event) -> None:
-        """Queue an event."""
-        self._put(event.device, functools.partial(_run_event, event))
-
-    def put_job(self, device: Device, job: Job) -> None:
-        """Queue what is to run in the order of a device's events."""
-        self._put(device, job)
-
-    def put_call_event(self, kind: type[Event], call: Call, **fields: Any) -> None:
-        """Queue an event of a call; it is built when its turn comes, if a callback for it is there then."""
-        self._put(call.device, functools.partial(_run_call_event, kind, self._client, call, fields))
-
-    def _put(self, device: Device | None, job: Job) -> None:
-        held = self._held.get(device) if device is not None else None
-        (self._jobs if held is None else held.jobs).append(job)
-
-    def hold(self, device: Device) -> None:
-        """Keep what comes for a device until :meth:`release`."""
-        self._held.setdefault(device, _Held())
-
-    def release(self, device: Device, event: Event) -> None:
-        """Queue an event of a device, and behind it what was kept for the device."""
-        held = self._held.pop(device, None)
-        self.put_event(event)
-        if held is not None:
-            self._jobs += held.jobs
-            if held.jobs:
-                self._lost = held.lost  # one from before stands in front of these
-            self._messages += held.messages
-            self._size += held.size
-
-    def put_note(self, level: int, text: str, layer: str = "session") -> None:
-        """Have a note of a layer written to the log."""
-        self._callbacks.put_note(level, text, layer)
-
-    def flush(self) -> None:
-        """Hand the queued jobs over."""
-        if self._jobs:
-            jobs, self._jobs = self._jobs, []
-            self._callbacks.put(jobs, self._messages, self._size)
-            self._messages = self._size = 0
-            self._watch_backlog()
-
-
-class _Held:
-    """The jobs of one device that are kept, and what of them are messages."""
-
-    def __init__(self) -> None:
-        self.jobs: list[Job] = []
-        self.messages = self.size = 0
-        self.lost: _Lost | None = None
-
-    def put(self, job: MessageJob) -> None:
-        """Add a message."""
-        self.lost = None
-        self.jobs.append(job)
-        self.messages += 1
-        self.size += job.size
-
-
-class _Lost:
+class Lost:
     """The job that tells of messages which were dropped, one after the other."""
 
     def __init__(self, client: Client) -> None:
@@ -178,70 +55,98 @@ class _Lost:
     def __call__(self) -> None:
         with self._count_lock:
             self._told = True
-        _run_event(EventsLost(client=self._client, count=self._count))
+        run_event(EventsLost(client=self._client, count=self._count))
 
 
-class _ReceivedJob(MessageJob):
-    """The job that calls back for one received message."""
+class ReceivedJob(MessageJob):
+    """The job that calls back for one received message, and then for what it did to its call."""
 
-    __slots__ = ("_call", "_client", "_device", "_received", "_unrouted")
+    __slots__ = ("_change", "_client", "_device", "_received", "_unrouted")
 
-    def __init__(self, client: Client, device: Device | None, call: Call | None, received: Received, unrouted: bool) -> None:
+    def __init__(self, client: Client, device: Device | None, change: Change, received: Received, unrouted: bool) -> None:
         self._client = client
         self._device = device
-        self._call = call
+        self._change = change
         self._received = received
         self._unrouted = unrouted
         self.size = len(received.text)
 
     def __call__(self) -> None:
-        client, device, call, received = self._client, self._device, self._call, self._received
-        subscriptions = in_order((client, device, call))
-        if not subscriptions:
-            return
-        message = decode(received.data, client._apis, received.text)
-        signal = message.sig if isinstance(message, Signaling) else None
+        client, device, change, received = self._client, self._device, self._change, self._received
+        record = change.call
+        subscriptions = in_order(client, device, None if record is None else record.view)
+        signal = decode_signal(received.data, client._apis, received.text) if subscriptions else None
         calls: list[tuple[Subscription, Any]] = []
-        for subscription in subscriptions:
-            for event in events_for(subscription.kind, client, device, call, received, message, signal):
-                calls.append((subscription, event))
-        call_back(client, calls)
+        for one in subscriptions:
+            if one.for_messages:
+                for event in events_for(one.kind, client, device, record, received, signal):
+                    calls.append((one, event))
+        if calls:
+            call_back(client, calls)
         if self._unrouted:
-            _run_event(Unrouted(client=client, message=message))
+            run_event(Unrouted(client=client, message=decode(received.data, client._apis, received.text)))
+        if device is not None and change.tells:
+            run_change(client, device, change)
 
 
 def events_for(
     kind: type,
     client: Client,
     device: Device | None,
-    call: Call | None,
+    record: CallRecord | None,
     received: Received,
-    message: Message,
     signal: Signal | None,
+    message: Message | None = None,
 ) -> list[ReceivedEvent]:
-    """Return the events that a callback for ``kind`` gets for one message: none, one, or one for each facility."""
+    """Return the events that a callback for ``kind`` gets for one message: none, one, or one for each facility.
+
+    ``message``: what is to be shown instead of the received one.
+    """
     if issubclass(kind, Signal):
-        return [SignalEvent(client, device, call, received, message, signal)] if isinstance(signal, kind) else []
+        return [SignalEvent(client, device, record, received, signal, None, message)] if isinstance(signal, kind) else []
     if issubclass(kind, Message):
-        return [MessageEvent(client, device, call, received, message, signal)] if isinstance(message, kind) else []
+        event: MessageEvent[Any] = MessageEvent(client, device, record, received, signal, None, message)
+        return [event] if isinstance(event.message, kind) else []
     if issubclass(kind, Facility) and signal is not None:
         facilities = [one for one in signal.fty or () if isinstance(one, kind)]
-        return [FacilityEvent(client, device, call, received, message, signal, one) for one in facilities]
+        return [FacilityEvent(client, device, record, received, signal, one, message) for one in facilities]
     return []
 
 
-def _run_event(event: Event) -> None:
-    scopes: tuple[EventSource | None, ...] = (event.client, event.device, event.call)
-    call_back(event.client, [(one, event) for one in in_order(scopes) if isinstance(event, one.kind)])
+def run_event(event: Event) -> None:
+    """Call back for an event."""
+    call_back(event.client, [(one, event) for one in in_order(event.client, event.device, event.call) if isinstance(event, one.kind)])
 
 
-def _run_call_event(kind: type[Event], client: Client, call: Call, fields: dict[str, Any]) -> None:
-    subscriptions = [one for one in in_order((client, call.device, call)) if issubclass(kind, one.kind)]
-    if subscriptions:
-        event = kind(client=client, device=call.device, call=call, **fields)
-        call_back(client, [(one, event) for one in subscriptions])
-    if kind is CallEnded:
-        call._drop_callbacks()
+def run_change(client: Client, device: Device, change: Change) -> None:
+    """Call back for what became of a call: the end of the one that it replaces, its beginning, its states, its end."""
+    record, moves = change.call, change.moves
+    assert record is not None  # there is no change without a call
+    asked_for = client._registry.events_asked_for
+    if change.replaced is not None:
+        _run_call_ended(client, device, change.replaced)
+    if change.started and asked_for:
+        _run_call_event(CallStarted, client, device, record, state=moves[0][1] if moves else CallState.NULL)
+        moves = () if change.ended else moves[1:]  # a setup that was dropped went nowhere
+    for previous, state in moves if asked_for else ():
+        _run_call_event(CallStateChanged, client, device, record, state=state, previous=previous)
+    if change.ended:
+        _run_call_ended(client, device, record)
+
+
+def _run_call_ended(client: Client, device: Device, record: CallRecord) -> None:
+    if client._registry.events_asked_for:
+        _run_call_event(CallEnded, client, device, record)
+    if record.view is not None:
+        record.view._drop_callbacks()
+
+
+def _run_call_event(kind: type[CallEvent], client: Client, device: Device, record: CallRecord, **fields: Any) -> None:
+    """Call back for an event of a call; it is built only where a callback for it is there."""
+    found = [one for one in in_order(client, device, record.view) if issubclass(kind, one.kind)]
+    if found:
+        event = kind(client=client, device=device, call=device._view(record), **fields)
+        call_back(client, [(one, event) for one in found])
 
 
 def call_back(client: Client, calls: list[tuple[Subscription, Any]]) -> None:
@@ -276,7 +181,7 @@ def report_failure(client: Client, subscription: Subscription, event: Any, error
         failed = CallbackFailed(
             client=client, device=event.device, call=event.call, error=error, callback=subscription.callback, event=event
         )
-        client._callbacks.put([functools.partial(_run_event, failed)])
+        client._callbacks.put([functools.partial(run_event, failed)])
 
 
 def _texts_around(client: Client, event: Any) -> Iterator[bytes]:

@@ -7,8 +7,10 @@ only appends to the queue. This module knows nothing of what an event means, and
 from __future__ import annotations
 
 import logging
+import math
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -139,7 +141,7 @@ class CallbackThread:
     def run_pending(self) -> int:
         """Run jobs for about 10 ms and return how many; called by a dispatcher, in the thread it likes."""
         try:
-            return self._run_jobs(Deadline(SLICE))
+            return self._run_jobs(time.monotonic() + SLICE)
         finally:
             self._hand_back()
 
@@ -170,7 +172,7 @@ class CallbackThread:
                     return
                 continue
             if self._dispatcher is None:
-                self._run_jobs(Deadline(None))
+                self._run_jobs(math.inf)
             else:
                 self._hand_over(self._dispatcher)
 
@@ -186,7 +188,8 @@ class CallbackThread:
             self._asleep = False
             self._wakes.put(None)
 
-    def _run_jobs(self, deadline: Deadline) -> int:
+    def _run_jobs(self, until: float) -> int:
+        """Run jobs until there is none or the time is over, and return how many. ``until``: by the monotonic clock."""
         with self._jobs_lock:
             if self._running:  # a callback that runs the loop it was called from
                 return 0
@@ -194,7 +197,7 @@ class CallbackThread:
             self._runner = threading.get_ident()
         count = 0
         try:
-            while self._jobs and not deadline.expired:  # close() empties the queue
+            while self._jobs and (until == math.inf or time.monotonic() < until):  # close() empties the queue
                 try:
                     job = self._jobs.popleft()
                 except IndexError:  # close() was quicker

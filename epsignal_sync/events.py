@@ -13,6 +13,8 @@ from attrs import field, frozen
 
 from .errors import EpSignalError, UsageError
 from .messages import CallState, Facility, Message, Signal, Signaling
+from .protocol.call_record import CallRecord
+from .protocol.codec import decode
 from .relay.deliveries import Received
 
 if TYPE_CHECKING:
@@ -38,36 +40,47 @@ def _name(callback: Callable[..., Any] | None) -> str:
 class ReceivedEvent:
     """Base of the events that carry a received message. Its attributes may be read in any thread."""
 
-    __slots__ = ("_received", "call", "client", "device", "facility", "message", "signal")
+    __slots__ = ("_message", "_received", "_record", "client", "device", "facility", "signal")
 
     def __init__(
         self,
         client: Client,
         device: Device | None,
-        call: Call | None,
+        record: CallRecord | None,
         received: Received,
-        message: Message,
         signal: Signal | None,
         facility: Facility | None = None,
+        message: Message | None = None,
     ) -> None:
         self.client = client
         """The client that received it."""
         self.device = device
         """The device it belongs to, or None."""
-        self.call = call
-        """The call it belongs to, or None."""
-        self.message: Message = message
-        """The whole message."""
         self.signal: Signal | None = signal
         """The signaling message, or None if it is none."""
         self.facility: Facility | None = facility
         """The facility that was asked for, or None."""
+        self._record = record
         self._received = received
+        self._message = message
+
+    @property
+    def call(self) -> Call | None:
+        """The call it belongs to, or None."""
+        record, device = self._record, self.device
+        return None if record is None or device is None else device._view(record)
+
+    @property
+    def message(self) -> Message:
+        """The whole message."""
+        if self._message is None:  # most callbacks look at the signal only
+            self._message = decode(self._received.data, self.client._apis, self._received.text, self.signal)
+        return self._message
 
     @property
     def to_device(self) -> bool:
         """True: it came from the PBX, towards the device. False: it came from the device."""
-        return isinstance(self.message, Signaling) and self.message.to is True
+        return self._received.data.get("to") is True and (self.signal is not None or isinstance(self.message, Signaling))
 
     @property
     def received_at(self) -> float:
@@ -128,7 +141,9 @@ class MessageEvent(ReceivedEvent, Generic[M_co]):
     __slots__ = ()
 
     if TYPE_CHECKING:
-        message: M_co
+
+        @property
+        def message(self) -> M_co: ...
 
 
 @frozen(kw_only=True)

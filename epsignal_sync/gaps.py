@@ -10,10 +10,10 @@ import time
 from typing import TYPE_CHECKING
 
 from .call_changes import CallChanges
-from .delivery import Postbox
 from .device import Device
 from .errors import DetachedError
 from .events import Gap
+from .postbox import Postbox
 from .protocol.calls import Change
 from .protocol.gap import STALE_TIME, Told
 from .timers import Timers

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from .attaching import Attaching
 from .call_changes import CallChanges
-from .delivery import Postbox
 from .device import Device
 from .errors import ClosedError, ConnectionLostError, EpSignalError, again
 from .events import ConnectionLost, Reconnected, Reconnecting
 from .gaps import Gaps
 from .notes import CALLBACKS
+from .postbox import Postbox
 from .protocol.calls import NOTHING, Change
 from .protocol.envelope import is_epsignal
 from .protocol.session import Attachment
@@ -156,8 +156,7 @@ class Intake:
         wanted = self._changes.wanted(device, change)
         unrouted = device is None and is_epsignal(item.data, self._client._apis)
         if wanted:
-            call = None if device is None or change.call is None else device._view(change.call)
-            self._postbox.put_message(item, device, call, unrouted=unrouted)
+            self._postbox.put_message(item, device, change, unrouted=unrouted)
         if unrouted:
             self._count_unrouted(kind)
         if device is None:

@@ -232,7 +232,8 @@ class Interceptors:
         if not one.active or one.to_device not in (None, message.to is True):
             return None
         received: Received = question.held.item
-        events = events_for(one.kind, self._client, question.device, question.call, received, message, signal)
+        record = None if question.call is None else question.call._record
+        events = events_for(one.kind, self._client, question.device, record, received, signal, message)
         return events[0] if events else None
 
     def _change(self, question: _Question, messages: list[Signaling]) -> Answer:

@@ -44,7 +44,7 @@ class ManualDispatcher:
     def process(self, timeout: float | None = 0) -> int:
         """Run what waits, at most for about 10 ms; wait at most ``timeout`` seconds (None: for ever) for the first.
 
-        Returns the number of events that were handled. Any one thread.
+        Returns how many messages and events were handled; what a message does to its call counts with it. Any one thread.
         """
         deadline = Deadline(timeout)
         while True:

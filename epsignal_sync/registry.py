@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
@@ -30,12 +30,14 @@ U = TypeVar("U", bound="Subscription")
 class Subscription:
     """A registered callback, until :meth:`cancel`. As a context manager it cancels itself at the end."""
 
-    __slots__ = ("_name", "_source", "active", "callback", "kind", "serial")
+    __slots__ = ("_name", "_source", "active", "callback", "for_messages", "kind", "serial")
 
     def __init__(self, source: EventSource, kind: type, callback: Callable[[Any], object], serial: int) -> None:
         self._source = source
         self.kind = kind
         """The class that was asked for."""
+        self.for_messages = not issubclass(kind, Event)
+        """Whether it is called back for what is received; else for what happens besides."""
         self.callback = callback
         """What is called, with one argument."""
         self.serial = serial
@@ -96,6 +98,8 @@ class Registry:
         self.serials = itertools.count()
         self.changes = 0
         """How often the interceptors of some scope have changed."""
+        self.events_asked_for = False
+        """Whether a callback for an event class was ever registered: without one, events of calls need not be thought of."""
 
 
 class EventSource:
@@ -156,6 +160,8 @@ class EventSource:
         refuse_async(f"the callback for {kind.__name__}", callback)
         with self._registry.lock:
             subscription = Subscription(self, kind, callback, next(self._registry.serials))
+            if not subscription.for_messages:
+                self._registry.events_asked_for = True
             self._subscriptions = (*(one for one in self._subscriptions if one.active), subscription)
         return subscription
 
@@ -260,9 +266,9 @@ class EventSource:
         self._registry.asking.publish(self)
 
 
-def in_order(sources: Iterable[EventSource | None]) -> list[Subscription]:
-    """Return the callbacks of several scopes in the order of their registration."""
-    found = [source._subscriptions for source in sources if source is not None and source._subscriptions]
-    if len(found) == 1:
-        return list(found[0])
-    return sorted(itertools.chain.from_iterable(found), key=lambda one: one.serial)
+def in_order(client: EventSource, device: EventSource | None, call: EventSource | None) -> tuple[Subscription, ...]:
+    """Return the callbacks of the scopes of one message or event, in the order of their registration."""
+    found = [one._subscriptions for one in (client, device, call) if one is not None and one._subscriptions]
+    if len(found) <= 1:
+        return found[0] if found else ()
+    return tuple(sorted(itertools.chain.from_iterable(found), key=lambda one: one.serial))

@@ -20,7 +20,6 @@ from epsignal_sync.messages import (
     Conn,
     Facility,
     Message,
-    NameIdentification,
     PbxInfo,
     Rel,
     Setup,
@@ -58,6 +57,7 @@ def test_signal_event(peer: Peer, peer_client: eps.Client) -> None:
     event = events[0]
     assert (event.client, event.device, event.to_device, event.verdict, event.raw) == (peer_client, device, True, "forwarded", text)
     assert isinstance(event.message, Signaling) and event.message.call == 3
+    assert event.message.sig is event.signal and event.message is event.message, "there is one object for each, whenever it is looked at"
     assert event.signal.cg is not None and event.signal.cg.num == "22"
     assert event.call is device.calls[3] and event.facility is None
     assert before <= event.received_at <= time.time()
@@ -86,6 +86,35 @@ def test_unknown_things_arrive_with_their_data(peer: Peer, peer_client: eps.Clie
     peer.send({"mt": "Setup", "api": "Other"})
     wait_until(lambda: len(seen) == 3)
     assert seen == [("teleport", 1), ("ct_warp", 2), ("Setup", "Other")]
+
+
+def test_signaling_without_a_signal_has_a_direction(peer: Peer, peer_client: eps.Client) -> None:
+    peer.attach(peer_client)
+    events: list[eps.MessageEvent[Signaling]] = []
+    peer_client.on(Signaling, events.append)
+    others: list[eps.MessageEvent[UnknownMessage]] = []
+    peer_client.on(UnknownMessage, others.append)
+    peer.send(peer.signaling(1, {"type": "conn"}) | {"to": True, "sig": "conn"})
+    peer.send(peer.signaling(1, {"type": "conn"}) | {"to": True, "api": "Other"})
+    wait_until(lambda: events and others)
+    assert (events[0].to_device, events[0].signal, events[0].message.to) == (True, None, True)
+    assert (others[0].to_device, others[0].signal) == (False, None), "another API's message goes to no device"
+
+
+def test_callback_registered_by_the_first_message_hears_of_its_call(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    seen: list[str] = []
+
+    def first(event: eps.SignalEvent[Setup]) -> None:
+        with registered:
+            device.on(eps.CallStarted, lambda event: seen.append(event.state))
+            device.on(eps.CallEnded, lambda event: seen.append("ended"))
+
+    registered = device.on(Setup, first)
+    peer.send(peer.signaling(1, {"type": "setup"}))
+    peer.send(peer.signaling(1, {"type": "rel"}))
+    wait_until(lambda: "ended" in seen)
+    assert seen == ["setup", "ended"]
 
 
 def test_base_class_gets_its_subclasses(peer: Peer, peer_client: eps.Client) -> None:
@@ -409,9 +438,7 @@ def test_manual_dispatcher(peer: Peer) -> None:
         client.on(Alert, lambda event: seen.append(threading.current_thread().name))
         assert client.process_events(0.01) == 0
         peer.send(peer.signaling(1, {"type": "alert"}))
-        count = 0
-        while count < 2:  # the message, and the start of its call
-            count += client.process_events(PATIENCE)
+        assert client.process_events(PATIENCE) == 1, "the start of its call counts with the message"
         assert seen == ["MainThread"]
         peer.drop()
 
@@ -492,21 +519,6 @@ def test_run_forever_runs_the_callbacks_of_a_manual_dispatcher(peer: Peer) -> No
 def test_process_events_needs_a_manual_dispatcher(peer_client: eps.Client) -> None:
     with pytest.raises(eps.UsageError, match="ManualDispatcher"):
         peer_client.process_events()
-
-
-def test_nobody_listens_nothing_is_queued(peer: Peer, peer_client: eps.Client, caplog: pytest.LogCaptureFixture) -> None:
-    peer.attach(peer_client)
-    with caplog.at_level(logging.DEBUG, "epsignal_sync.callbacks"):
-        for number in range(10):
-            peer.send(peer.signaling(number, {"type": "setup", "fty": [{"type": "name_identification"}]}))
-        wait_until(lambda: peer_client.stats.forwarded == 10)
-        assert peer_client._callbacks.idle
-    late: list[object] = []
-    peer_client.on(NameIdentification, late.append)
-    assert late == []
-
-
-# ---------------------------------------------------------------- what must not stop anything
 
 
 class Handler(logging.Handler):
@@ -696,103 +708,3 @@ def test_run_forever_handles_what_came_before_the_end(peer: Peer) -> None:
         with pytest.raises(eps.ConnectionLostError):
             client.run_forever()
         assert len(seen) == 101 and isinstance(seen[-1], eps.ConnectionLost)
-
-
-@pytest.fixture
-def small_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("epsignal_sync.delivery.MOST_MESSAGES", 10)
-
-
-def behind(peer: Peer, client: eps.Client, release: threading.Event, seen: list[Any]) -> eps.Device:
-    """Attach a device, and have the callback for its first message hang; what callbacks get stands in ``seen``."""
-    device = peer.attach(client)
-    hanging = threading.Event()
-
-    @client.on(Signal)
-    def hang(event: eps.SignalEvent[Signal]) -> None:
-        seen.append(event.message.call)  # type: ignore[attr-defined]
-        hanging.set()
-        release.wait(PATIENCE)
-
-    client.on(eps.EventsLost, lambda event: seen.append(event))
-    peer.send(peer.signaling(0, {"type": "setup"}))
-    assert peer.receive()["call"] == 0 and hanging.wait(PATIENCE)
-    return device
-
-
-def test_messages_that_are_too_many_for_the_callbacks(
-    small_queue: None, peer: Peer, peer_client: eps.Client, caplog: pytest.LogCaptureFixture
-) -> None:
-    release, seen, started = threading.Event(), [], []  # type: threading.Event, list[Any], list[int]
-    peer_client.on(eps.CallStarted, lambda event: started.append(event.call.id))
-    behind(peer, peer_client, release, seen)
-    for number in range(1, 30):
-        message = peer.signaling(number, {"type": "setup"})
-        peer.send(message)
-        assert peer.receive() == message, "the phone gets every one"
-    wait_until(lambda: peer_client.stats.events_lost == 19)
-    assert peer_client.stats.queue_depth == 10
-    release.set()
-    wait_until(lambda: len(started) == 30)
-    assert started == list(range(30)), "what happens to calls is never lost"
-    assert seen[:11] == list(range(11)) and [type(one) for one in seen[11:]] == [eps.EventsLost]
-    assert (seen[11].count, seen[11].client, peer_client.stats.queue_depth) == (19, peer_client, 0)
-    peer.send(peer.signaling(30, {"type": "setup"}))
-    wait_until(lambda: seen[12:] == [30])
-    assert len([one for one in caplog.records if "callbacks are behind" in one.getMessage()]) == 1
-
-
-def test_each_gap_in_the_messages_is_told(small_queue: None, peer: Peer, peer_client: eps.Client) -> None:
-    release, seen = threading.Event(), []  # type: threading.Event, list[Any]
-    device = behind(peer, peer_client, release, seen)
-    again, hanging = threading.Event(), threading.Event()
-
-    @device.on(Alert)
-    def hang(event: eps.SignalEvent[Alert]) -> None:
-        hanging.set()
-        again.wait(PATIENCE)
-
-    for first in (1, 101):
-        for number in range(first, first + 15):
-            peer.send(peer.signaling(number, {"type": "info"}))
-            peer.receive()
-        if first == 1:
-            wait_until(lambda: peer_client.stats.events_lost == 5)
-            release.set()
-            wait_until(lambda: peer_client.stats.queue_depth == 0 and len(seen) == 12)
-            peer.send(peer.signaling(50, {"type": "alert"}))
-            assert peer.receive()["call"] == 50 and hanging.wait(PATIENCE)
-    wait_until(lambda: peer_client.stats.events_lost == 10)
-    again.set()
-    wait_until(lambda: len(seen) == 24)
-    assert [one if isinstance(one, int) else one.count for one in seen] == [*range(11), 5, 50, *range(101, 111), 5]
-
-
-def test_messages_of_no_known_device_are_bounded_too(small_queue: None, peer: Peer, peer_client: eps.Client) -> None:
-    release, seen = threading.Event(), []  # type: threading.Event, list[Any]
-    peer_client.on(eps.Unrouted, seen.append)
-    behind(peer, peer_client, release, [])
-    for number in range(1, 30):
-        message = peer.signaling(number, {"type": "info"}) | {"src": "stranger"}
-        peer.send(message)
-        assert peer.receive() == message
-    wait_until(lambda: peer_client.stats.events_lost == 19)
-    assert peer_client.stats.unrouted == 29 and len(peer_client._callbacks._jobs) < 30
-    release.set()
-    wait_until(lambda: len(seen) == 10 and peer_client._callbacks.idle)
-    assert [event.message.call for event in seen] == list(range(1, 11))
-
-
-def test_messages_that_are_too_large_for_the_callbacks(monkeypatch: pytest.MonkeyPatch, peer: Peer, peer_client: eps.Client) -> None:
-    monkeypatch.setattr("epsignal_sync.delivery.MOST_BYTES", 10_000)
-    release, seen = threading.Event(), []  # type: threading.Event, list[Any]
-    behind(peer, peer_client, release, seen)
-    for number in range(1, 5):
-        peer.send(peer.signaling(number, {"type": "info", "dsp": "x" * 6000}))
-        assert peer.receive()["call"] == number
-    wait_until(lambda: peer_client.stats.events_lost == 2)
-    release.set()
-    wait_until(lambda: len(seen) == 4)
-    assert seen[:3] == [0, 1, 2] and seen[3].count == 2
-    peer.send(peer.signaling(5, {"type": "info", "dsp": "x" * 6000}))
-    wait_until(lambda: seen[4:] == [5])

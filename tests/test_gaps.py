@@ -278,7 +278,7 @@ def test_messages_that_are_lost_while_a_gap_settles(desk: Desk, slow_to_settle: 
     desk.ring(3)
     desk.come_back()
     wait_until(lambda: desk.told == ["Attached"] and desk.client._callbacks.idle)
-    monkeypatch.setattr("epsignal_sync.delivery.MOST_MESSAGES", 2)
+    monkeypatch.setattr("epsignal_sync.postbox.MOST_MESSAGES", 2)
     for _ in range(5):
         desk.signal(3, "info")
     desk.sync(3, "23", state="setup")

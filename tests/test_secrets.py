@@ -321,7 +321,7 @@ def test_internal_error(peer: Peer, told: Told, monkeypatch: pytest.MonkeyPatch)
     def fault(*arguments: Any) -> Any:
         raise ValueError(CHAT)
 
-    monkeypatch.setattr("epsignal_sync.delivery.decode", fault)
+    monkeypatch.setattr("epsignal_sync.delivery.decode_signal", fault)
     peer.send(peer.signaling(1, SETUP))
     peer.receive()
     wait_until(lambda: any("something around a callback failed (ValueError)" in record.getMessage() for record in told.records))

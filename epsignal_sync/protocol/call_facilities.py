@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..messages import CallState
-from .call_record import FROM_DEVICE, NOBODY, TO_DEVICE, CallRecord, JSONObject, Party, party_in, text_in
+from .call_record import CONNECTED, FROM_DEVICE, NOBODY, PARKED, TO_DEVICE, CallRecord, JSONObject, Party, party_in, text_in
 
 FacilityRule = Callable[[CallRecord, JSONObject], None]
 
@@ -84,8 +83,8 @@ def _reroute(record: CallRecord, facility: JSONObject) -> None:
 
 def _park(record: CallRecord, facility: JSONObject) -> None:
     # Spec: nothing answers a cp_park, so it counts when it is said; only a connected call can be parked.
-    if record.state is CallState.CONNECTED:
-        record.state = CallState.PARKED
+    if record.state is CONNECTED:
+        record.state = PARKED
 
 
 def _device_holds(record: CallRecord, facility: JSONObject) -> None:

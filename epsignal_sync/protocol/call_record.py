@@ -9,6 +9,9 @@ from typing import Any, NamedTuple
 
 from ..messages import CallState
 
+# Python 3.11 runs a function of its own to look a member up in its class: too long for the forwarding path.
+NULL, CONNECTED, PARKED = CallState.NULL, CallState.CONNECTED, CallState.PARKED
+
 TO_DEVICE, FROM_DEVICE = True, False
 """The two directions of a message."""
 
@@ -42,7 +45,8 @@ class Party(NamedTuple):
 
 
 NOBODY = Party()
-_new = tuple.__new__
+new_tuple = tuple.__new__
+"""Makes a named tuple in less than half of the time that its class takes: ``new_tuple(Party, (num, sip, name))``."""
 
 
 class CallRecord:
@@ -54,7 +58,7 @@ class CallRecord:
 
     own: bool = False
     """Whether the application started it: its one far end is the device where it is incoming, else the PBX."""
-    state: CallState | str = CallState.NULL
+    state: CallState | str = NULL
     channel: int | None = None
     remote: Party = NOBODY
     local: Party = NOBODY
@@ -123,18 +127,19 @@ def object_in(data: JSONObject, key: str) -> JSONObject:
 def text_in(data: JSONObject, key: str) -> str | None:
     """Return an inner text, at most ``LONGEST_NAME`` of it; None for an empty one and for anything else."""
     value = data.get(key)
-    if not value or not isinstance(value, str):
-        return None
-    return value if len(value) <= LONGEST_NAME else value[:LONGEST_NAME]
+    return (value[:LONGEST_NAME] or None) if type(value) is str else None
 
 
 def party_in(data: JSONObject, key: str, name: str | None = None) -> Party:
     """Return an inner endpoint as a party."""
     endpoint = data.get(key)
-    if isinstance(endpoint, dict):
-        # What Party() does, at a fifth of the time: a setup brings some of them.
-        return _new(Party, (text_in(endpoint, "num"), text_in(endpoint, "sip"), name))
-    return Party(None, None, name) if name else NOBODY
+    if type(endpoint) is not dict:
+        return Party(None, None, name) if name else NOBODY
+    # What text_in() does, at a third of the time: a setup brings some of them.
+    num, sip = endpoint.get("num"), endpoint.get("sip")
+    num = (num[:LONGEST_NAME] or None) if type(num) is str else None
+    sip = (sip[:LONGEST_NAME] or None) if type(sip) is str else None
+    return new_tuple(Party, (num, sip, name))
 
 
 def channel_in(data: JSONObject) -> int | None:

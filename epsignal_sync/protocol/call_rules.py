@@ -13,8 +13,10 @@ from attrs import frozen
 from ..messages import CallState
 from .call_facilities import take_facilities
 from .call_record import (
+    CONNECTED,
     FROM_DEVICE,
     LONGEST_NAME,
+    PARKED,
     TO_DEVICE,
     CallRecord,
     JSONObject,
@@ -146,9 +148,9 @@ def _advance(record: CallRecord, state: CallState, now: float) -> None:
     # A state of a newer PBX has no place in the order: any state that is known follows it.
     if ORDER[state] > ORDER.get(here, 0):
         record.state = state
-        if state is CallState.CONNECTED:
+        if state is CONNECTED:
             record.connected_at = now
-    elif here is CallState.PARKED and state is CallState.CONNECTED:
+    elif here is PARKED and state is CONNECTED:
         record.state = state
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from ..messages import CallState
-from .call_record import LONGEST_NAME, JSONObject, Party, cause_in, channel_in, object_in, text_in
+from .call_record import LONGEST_NAME, NULL, JSONObject, Party, cause_in, channel_in, new_tuple, object_in, text_in
 from .call_record import CallRecord as CallRecord
 from .call_rules import ORDER, RULES, Move, Rule, apply, rule_for
 from .envelope import OWN_CALL_IDS, OwnCallIds
@@ -44,6 +44,11 @@ class Change(NamedTuple):
     """Whether the call is over."""
     replaced: CallRecord | None = None
     """Another call with this id, which is over."""
+
+    @property
+    def tells(self) -> bool:
+        """Whether anything is to be told of it."""
+        return bool(self.started or self.moves or self.ended or self.replaced)
 
 
 NOTHING = Change()
@@ -91,11 +96,11 @@ class CallTable:
             record.remember(now, to_device, kind, text, verdict)
             moves = apply(record, rule, to_device, sig, now, "pbx" if to_device else "device")
             if moves:
-                return Change(record, False, moves)
+                return new_tuple(Change, (record, False, moves, False, None))
             if record.unchanged is None:
                 record.unchanged = Change(record)
             return record.unchanged  # type: ignore[no-any-return]  # the record keeps it without knowing what it is
-        message = _Message(kind, rule, to_device, sig, now, monotonic, text, verdict)
+        message = new_tuple(_Message, (kind, rule, to_device, sig, now, monotonic, text, verdict))
         prepared = self._take_prepared(call_id, kind, sig) if self._prepared else None
         if kind == "setup" and not self._is_own(call_id):
             if record is None and len(self.live) >= MOST_LIVE:
@@ -104,7 +109,7 @@ class CallTable:
         if record is not None:
             return self._continue(record, message)
         if not self._may_make_call(call_id, rule, monotonic):
-            if rule.state is CallState.NULL and not self._is_own(call_id):
+            if rule.state is NULL and not self._is_own(call_id):
                 self._remember_end(call_id, monotonic)  # its Sync may still be on the way
             return NOTHING
         record = self.live[call_id] = prepared or CallRecord(call_id, now, rule.first_seen)
@@ -175,7 +180,7 @@ class CallTable:
     def forget_own(self, record: CallRecord) -> None:
         """Take back a call of the application whose setup could not be sent. Any thread."""
         self.live.pop(record.id, None)
-        record.state, record.ended_at, record.ended_by = CallState.NULL, record.started_at, "app"
+        record.state, record.ended_at, record.ended_by = NULL, record.started_at, "app"
 
     def sent(
         self, call_id: int, to_device: bool, sig: JSONObject, now: float, monotonic: float, text: bytes = b"", refused: bool = False
@@ -191,7 +196,7 @@ class CallTable:
         record.remember(now, to_device, kind, text, OWN)
         if refused:
             record.cause = record.cause or cause_in(sig)
-        elif rule.state is CallState.NULL:
+        elif rule.state is NULL:
             # What the application says in a device's call is not said by the call's sides: both have to hear of its end.
             record.released |= {to_device}
             if len(record.released) == 2:
@@ -260,7 +265,7 @@ class CallTable:
             self._dropped = record
             return Change(record, True, (*_BEGIN, *self._end(record, message)), True, replaced)
         self.live[record.id] = record
-        return Change(record, True, _BEGIN, False, replaced)
+        return new_tuple(Change, (record, True, _BEGIN, False, replaced))
 
     def _continue(self, record: CallRecord, message: _Message, started: bool = False) -> Change:
         """Take any other message."""
@@ -282,7 +287,7 @@ class CallTable:
     def _move(self, record: CallRecord, message: _Message, who: str, started: bool = False) -> Change:
         rule = message.rule
         moves = apply(record, rule, message.to_device, message.sig, message.now, who)
-        if rule.state is CallState.NULL:
+        if rule.state is NULL:
             return Change(record, started, (*moves, *self._end(record, message)), True)
         return Change(record, started, moves)
 
@@ -294,12 +299,12 @@ class CallTable:
     def _close(self, record: CallRecord, now: float) -> tuple[Move, ...]:
         if self.live.get(record.id) is record:
             del self.live[record.id]
-        before, record.state = record.state, CallState.NULL
+        before, record.state = record.state, NULL
         record.unchanged = None  # it refers to the record: without it the record goes with its last holder
         record.ended_at = now
         record.stale = False
         # A call that was first seen in a message that tells no state has none before its end either.
-        return () if before is CallState.NULL else ((before, CallState.NULL),)
+        return () if before is NULL else ((before, NULL),)
 
     def _remember_end(self, call_id: int, monotonic: float) -> None:
         ended = self._recent(monotonic)

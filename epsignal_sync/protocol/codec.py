@@ -67,12 +67,26 @@ def message_class(data: JSONObject, apis: Collection[str] = ("EpSignal",)) -> ty
     return EPSIGNAL_MESSAGES.get(kind, messages.UnknownMessage) if own_api in apis else messages.UnknownMessage
 
 
-def decode(data: JSONObject, apis: Collection[str] = ("EpSignal",), text: bytes | None = None) -> messages.Message:
+def decode(
+    data: JSONObject, apis: Collection[str] = ("EpSignal",), text: bytes | None = None, signal: messages.Signal | None = None
+) -> messages.Message:
     """Return the message object of a JSON object. Never raises; attributes are decoded when they are read.
 
-    With the ``text`` that it was read from the message, and each part of it, can be sent on without a loss.
+    With the ``text`` that it was read from the message, and each part of it, can be sent on without a loss. ``signal``:
+    what :func:`decode_signal` has made of it already.
     """
-    return received(message_class(data, apis), data, None if text is None else (text, data))
+    message = received(message_class(data, apis), data, None if text is None else (text, data))
+    if signal is not None:
+        _put(message, "sig", signal)
+    return message
+
+
+def decode_signal(data: JSONObject, apis: Collection[str], text: bytes) -> messages.Signal | None:
+    """Return the signal of a message without the message around it; None where it has none. Never raises."""
+    sig = data.get("sig")
+    if type(sig) is not dict or message_class(data, apis) is not messages.Signaling:
+        return None
+    return received(signal_class(sig), sig, (text, data))
 
 
 # ---------------------------------------------------------------- received values -> attributes
