@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
 import threading
 import time
@@ -144,6 +145,8 @@ class Panel:
         self._number = ttk.Entry(row)
         self._number.grid(row=0, column=1, sticky="nsew", padx=10)
         self._number.bind("<Return>", lambda event: self._dial.invoke())
+        for key in ("<Up>", "<Down>"):
+            self._number.bind(key, lambda event: self._calls.focus_set())
         self._number.bind("<KeyRelease>", lambda event: self._show_buttons())
         self._number.focus_set()
         return row
@@ -162,14 +165,13 @@ class Panel:
             self._calls.delete(gone)
         for name, call in ids.items():
             state = state_of(call)
-            tag = "rings" if state == "rings" else "connected" if call.state == "connected" else ""
             if not self._calls.exists(name):
                 self._calls.insert("", "end", name)
-            self._calls.item(name, values=(plain(call.remote), state, duration_of(call)), tags=(tag,))
+            self._calls.item(name, values=(plain(call.remote), state, duration_of(call)), tags=(state,))
             if state == "rings" and not self._calls.selection():
-                self._calls.selection_set(name)
+                self._choose(name)
         if ids and not self._calls.selection():
-            self._calls.selection_set(next(iter(ids)))
+            self._choose(next(iter(ids)))
         self._show_link()
         self._show_buttons()
 
@@ -178,6 +180,10 @@ class Panel:
         self._bridges = [one for one in self._bridges if not all(call.ended for call in one.calls)]
         hidden = [one.calls[0] for one in self._bridges if len(one.calls) == 2]
         return [] if self._phone is None else [call for call in self._phone.media_calls.values() if call not in hidden]
+
+    def _choose(self, name: str) -> None:
+        self._calls.selection_set(name)
+        self._calls.focus(name)  # where the arrow keys start
 
     def _chosen(self) -> eps.Call | None:
         chosen = self._calls.selection()
@@ -363,6 +369,8 @@ def show(url: str, app: str, password: str, hw: str) -> None:
         root = tkinter.Tk()
     except tkinter.TclError as error:
         sys.exit(f"tk_phone_panel: there is no screen for a window ({error})")
+    # An exception out of a signal handler would be lost in whatever Tk runs just then.
+    signal.signal(signal.SIGINT, lambda *_: root.quit())
     panel = Panel(root, connect, hw)
     try:
         root.mainloop()
@@ -386,5 +394,3 @@ if __name__ == "__main__":
         main()
     except eps.EpSignalError as error:
         sys.exit(f"tk_phone_panel: {error}")
-    except KeyboardInterrupt:
-        pass

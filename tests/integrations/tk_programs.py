@@ -246,10 +246,12 @@ def callback_that_runs_a_loop_of_its_own() -> None:
     """Other clients' callbacks run meanwhile; those of the same client wait for the end of the one that runs."""
     with world() as it, it.connect() as other:
         order: list[str] = []
+        began = threading.Event()
         done = tkinter.BooleanVar(it.root, False)
 
         def dialog(event: object) -> None:
             order.append("begin")
+            began.set()
             it.root.wait_variable(done)
             order.append("end")
 
@@ -257,11 +259,19 @@ def callback_that_runs_a_loop_of_its_own() -> None:
             order.append("other")
             done.set(True)
 
+        def call() -> None:
+            call = it.alice.call("23")
+            it.bob.wait("alert", timeout=PATIENCE)
+            began.wait(PATIENCE)
+            call.hangup()
+
         it.phone.on(eps.CallStarted, dialog)
         it.phone.on(eps.CallEnded, lambda event: order.append("next"))
         other.attach(HW2).on(eps.CallEnded, of_other)
-        it.root.after(0, it.call)
+        people = threading.Thread(target=call)
+        people.start()
         it.run_until(lambda: "next" in order)
+        people.join(PATIENCE)
         assert order == ["begin", "other", "end", "next"], order
 
 
