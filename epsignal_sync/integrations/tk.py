@@ -97,7 +97,10 @@ class _Window:
     """
 
     def __init__(self, widget: tkinter.Misc, loop_end: LoopEnd) -> None:
+        import _tkinter
+
         self._tk: TkappType = widget.tk
+        self._drawing = _tkinter.IDLE_EVENTS | _tkinter.DONT_WAIT
         self._loop_end = loop_end
         self._waiting: deque[Run] = deque()
         self._retired = self._gone = False
@@ -140,6 +143,10 @@ class _Window:
             self._tk.deletecommand(self._trace[-1])
         if run is None:
             return
+        # Tk draws when it has nothing else to do, which never comes while something waits in each round of its loop.
+        self._tk.dooneevent(self._drawing)
+        if self._gone:
+            return
         try:
             run()
         except BaseException as error:  # callbacks are isolated, so this is Ctrl-C, or comes from what the program gave by itself
@@ -173,7 +180,6 @@ class _Bell:
         import _tkinter
 
         self._tk, self._look = tk, look
-        self._drawing = _tkinter.IDLE_EVENTS | _tkinter.DONT_WAIT
         try:
             self._rope, self._bell = socket.socketpair()
         except OSError as error:
@@ -198,8 +204,6 @@ class _Bell:
 
     def _rung(self, *_: object) -> None:
         self._bell.recv(4096)
-        # Tk draws when it has nothing else to do, which never comes while there is a byte in each round of its loop.
-        self._tk.dooneevent(self._drawing)
         self._look()
 
 
