@@ -117,6 +117,27 @@ def test_number_is_dialed_and_hung_up(pbx: SimulatedPBX, phones: Phones, hands: 
         assert interrupt(process) == (0, "", "")
 
 
+def test_program_of_the_page(pbx: SimulatedPBX, phones: Phones, display: str) -> None:
+    """The program of docs/gui.md, with somebody who looks at its window."""
+    page = (ROOT / "docs" / "gui.md").read_text(encoding="utf-8").partition("\n## Tk\n")[2]
+    program = page.partition("```python\n")[2].partition("```")[0]
+    own = ('"wss://pbx.example.com/PBX0/APPS/websocket"', '"secret"', "    root.mainloop()\n")
+    look = "    def look():\n        print(label['text'], flush=True)\n        root.after(20, look)\n    look()\n"
+    for place, value in zip(own, (repr(pbx.url), '"pwd"', f"{look}{own[2]}"), strict=True):
+        assert program.count(place) == 1
+        program = program.replace(place, value)
+    process = start("-W", "error", "-c", program, DISPLAY=display)
+    try:
+        assert process.stdout is not None and process.stdout.readline() == "no call yet\n"
+        phones[1].call("22")
+        while (line := process.stdout.readline()) == "no call yet\n":
+            pass
+        assert line in ("unknown: alert\n", "Bob (23): alert\n"), line
+    finally:
+        process.kill()
+        process.communicate()
+
+
 def test_wrong_password(pbx: SimulatedPBX, phones: Phones, hands: Hands, display: str) -> None:
     """The window says so, and tries again when it is told to."""
     with panel(display, pbx.url, "phones", HW1, password="wrong") as process:

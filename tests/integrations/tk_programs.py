@@ -10,6 +10,8 @@ import functools
 import gc
 import logging
 import os
+import pathlib
+import re
 import sys
 import threading
 import time
@@ -25,6 +27,7 @@ from epsignal_sync.integrations import TkDispatcher, tk
 from epsignal_sync.messages import HoldNotify, Rel, Signaling
 from epsignal_sync.simulator import SimulatedPBX
 
+PAGE = pathlib.Path(__file__).parents[2] / "docs" / "gui.md"
 PASSED, FAILED = "passed\n", "failed\n"
 PATIENCE = 20.0
 HW1, HW2 = "0090334f1a2b", "0090334f1a2c"
@@ -291,6 +294,25 @@ def blocking_verb_and_on_result() -> None:
         it.alice.answer()
         it.run_until(lambda: len(outcomes) == 2)
         assert outcomes == [HoldNotify, (True, threading.get_ident())]
+
+
+def examples_of_the_page() -> None:
+    """The two examples of docs/gui.md for verbs that wait."""
+    page = PAGE.read_text(encoding="utf-8").partition("\n## Tk\n")[0]
+    on_result, worker = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    with world() as it:
+        it.bob.call("22")
+        it.alice.wait("alert", timeout=PATIENCE)
+        it.alice.answer()
+        wait_until(lambda: any(call.state == "connected" for call in it.phone.media_calls.values()))
+        (call,) = it.phone.media_calls.values()
+        names = {"label": tkinter.Label(it.root), "call": call, "phone": it.phone, "dispatcher": it.dispatcher, "eps": eps}
+        for example, text in ((on_result, "on hold"), (worker, "dialing")):
+            exec(example, names)
+            it.run_until(lambda: names["label"]["text"] == text)  # type: ignore[index]  # noqa: B023 - it is over with this round
+        assert call.on_hold
+        it.pbx.wait_for(lambda log: any(call.incoming for call in it.bob.calls) or None, timeout=PATIENCE)
+        it.bob.hangup()
 
 
 # ------------------------------------------------------------ errors
