@@ -50,6 +50,8 @@ def test_loop_ends_while_callbacks_wait(peer: Peer, caplog: pytest.LogCaptureFix
                 wait_until(lambda: notes(caplog))
         assert dispatcher.given[0]() == 0 and seen == [] and len(dispatcher.given) == 1
         assert client._callbacks.idle and client._callbacks.backlog == (0, 0)
+        client._callbacks.put([lambda: None])
+        assert client._callbacks.idle
         client._callbacks.put_note(logging.INFO, "notes are still written", "callbacks")
         wait_until(lambda: "notes are still written" in caplog.text)
         peer.drop()

@@ -373,9 +373,11 @@ def bad_input() -> None:
         refused("not None", None)
         refused("is destroyed", top)
         refused("is destroyed", tkinter.Tcl())
-        other = threading.Thread(target=lambda: refused("another thread", it.root))
+        done: list[bool] = []
+        other = threading.Thread(target=lambda: (refused("another thread", it.root), done.append(True)))  # type: ignore[func-returns-value]
         other.start()
         other.join(PATIENCE)
+        assert done, "not refused as it should be"
         with mock.patch("socket.socketpair", side_effect=OSError("too many open files")):
             if not way_is_slow():
                 refused("too many open files", it.root)
@@ -438,9 +440,19 @@ def destroyed_while_drawing() -> None:
         it.phone.on(Signaling, seen.append)
         it.call()
         wait_until(it.waits)
+        it.dispatcher(lambda: seen.append("function"))
         it.root.after_idle(it.root.destroy)
         it.root.mainloop()
         check_dropped(it, seen, 0)
+
+
+def destroyed_while_drawing_before_a_function() -> None:
+    with world() as it:
+        seen: list[str] = []
+        it.dispatcher(lambda: seen.append("function"))
+        it.root.after_idle(it.root.destroy)
+        it.root.mainloop()
+        assert seen == []
 
 
 def destroyed_before_connect() -> None:
