@@ -17,6 +17,7 @@ from collections.abc import Callable
 from . import notes
 from .deadline import Deadline
 from .errors import without_text
+from .loop_end import LoopEnd
 from .relay.inbox import WAKE_INTERVAL
 from .watchdog import Run, Watchdog
 
@@ -33,6 +34,11 @@ MOST_BYTES = 64 * 1024 * 1024
 """Bytes of their texts that may wait."""
 HIGH_WATER = 0.5
 """Share of these limits at which the log is told once, until the queue has been empty again."""
+
+LOOP_ENDED = (
+    "the event loop that ran the callbacks has ended, that of a closed window for example: those that wait are not run, and no other "
+    "one will be; the phones go on, and close() ends the client"
+)
 
 WATCHDOG_TIME = 0.1
 """Seconds that close() waits for the thread that watches, which a log may hold."""
@@ -83,7 +89,7 @@ class CallbackThread:
         """The callback that runs now; set by who runs it."""
         self._closing = False
         self.closed = False
-        """Whether close() is through: no callback starts any more."""
+        """Whether no callback starts any more: close() is through, or the dispatcher's loop has ended."""
         self._handed_back = False
         """Whether the dispatcher has run what it was given."""
         self._handed_back_lock = threading.Condition()  # no Event: a signal handler's close() could not pass its lock
@@ -95,6 +101,9 @@ class CallbackThread:
         """Start the thread, and the one that watches it."""
         self._thread.start()
         self._watchdog.start()
+        loop_end = getattr(self._dispatcher, "loop_end", None)
+        if isinstance(loop_end, LoopEnd):
+            loop_end.add(self)
 
     @property
     def idle(self) -> bool:
@@ -109,7 +118,7 @@ class CallbackThread:
     def put(self, jobs: list[Job], messages: int = 0, size: int = 0) -> None:
         """Append jobs, among them so many messages of a ``size`` in bytes. Does not block; any thread."""
         with self._jobs_lock:
-            if not self._closing:
+            if not (self._closing or self.closed):
                 self._jobs.extend(jobs)
                 self._put_messages += messages
                 self._put_bytes += size
@@ -120,7 +129,7 @@ class CallbackThread:
     def put_note(self, level: int, text: str, layer: str = "session") -> None:
         """Have a note of a layer written to the log. Does not block; any thread."""
         with self._jobs_lock:
-            if not self.closed:
+            if not (self._closing and self.closed):
                 self._notes.append((layer, level, text))
         self._wake()
 
@@ -144,6 +153,17 @@ class CallbackThread:
             return self._run_jobs(time.monotonic() + SLICE)
         finally:
             self._hand_back()
+
+    def abandon(self) -> None:
+        """Start no callback any more: the loop that ran them has ended. What waits goes; notes are still written. Any thread."""
+        with self._jobs_lock:
+            if self.closed or self._closing:
+                return
+            self.closed = True
+            self._jobs.clear()
+            self._taken_messages, self._taken_bytes = self._put_messages, self._put_bytes
+        self._hand_back()
+        self.put_note(logging.INFO, LOOP_ENDED, notes.CALLBACKS)
 
     def close(self, timeout: float) -> None:
         """End: what waits may still run for ``timeout`` seconds, then nothing more starts. Any thread, the callbacks' too."""
@@ -253,7 +273,7 @@ class CallbackThread:
         with self._handed_back_lock:
             if not (self._closing or self._handed_back):
                 self._handed_back_lock.wait(WAKE_INTERVAL)
-        return self._closing or self._handed_back
+        return self._closing or self._handed_back or self.closed
 
     def _hand_back(self) -> None:
         with self._handed_back_lock:

@@ -6,5 +6,6 @@ No toolkit is imported before one of its dispatchers is made.
 
 from ..manual_dispatcher import ManualDispatcher
 from .asyncio_loop import AsyncioDispatcher
+from .tk import TkDispatcher
 
-__all__ = ["AsyncioDispatcher", "ManualDispatcher"]
+__all__ = ["AsyncioDispatcher", "ManualDispatcher", "TkDispatcher"]

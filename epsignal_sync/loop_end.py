@@ -1,0 +1,46 @@
+"""Callbacks run in a program's event loop: what if that has ended for good, such as the loop of a window that was closed.
+
+Knows neither the loop nor what the callbacks are; whoever handed them over is told.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Protocol
+
+
+class Abandoned(Protocol):
+    """Something that hands callbacks over to a loop."""
+
+    def abandon(self) -> None:
+        """The loop has ended: hand nothing over any more. Must not block."""
+
+
+class LoopEnd:
+    """Tells the clients whose callbacks a loop runs when it has ended for good. A dispatcher has it as ``loop_end``.
+
+    Any thread; nothing here blocks.
+    """
+
+    def __init__(self) -> None:
+        self._clients: weakref.WeakSet[Abandoned] = weakref.WeakSet()
+        self._ended = False
+        # Re-entrant: a finalizer may end a loop in the middle of add().
+        self._ended_lock = threading.RLock()
+
+    def add(self, client: Abandoned) -> None:
+        """Have ``client`` told, too; at once where the loop has ended already."""
+        with self._ended_lock:
+            self._clients.add(client)
+            ended = self._ended
+        if ended:
+            client.abandon()
+
+    def tell(self) -> None:
+        """The loop has ended."""
+        with self._ended_lock:
+            self._ended = True
+            clients = list(self._clients)
+        for client in clients:
+            client.abandon()
