@@ -5,5 +5,6 @@ No toolkit is imported before one of its dispatchers is made.
 """
 
 from ..dispatcher import ManualDispatcher
+from .qt import QtDispatcher
 
-__all__ = ["ManualDispatcher"]
+__all__ = ["ManualDispatcher", "QtDispatcher"]
