@@ -58,11 +58,16 @@ class _Waker:
     QMetaObject.invokeMethod may be called in any thread, but only as long as their object and the thread's event dispatcher exist;
     both go on the GUI thread whenever the program likes, with the application even objects that belong to Python alone. A check before
     the call comes too early, and no lock can be held while they go: a thread that emitted a signal while applications came and went
-    crashed PyQt6 within seconds. The socket is ours: it is closed when Qt has stopped to watch it.
+    crashed PyQt6 within seconds.
+
+    The socket may be closed only when Qt does not watch it any more, and Qt stops to watch only in its own thread. The garbage collector
+    runs in any thread, and may destroy a window there together with its children and what they are connected to. So the notifier is no
+    child of ``app``, and this object is kept until it is disposed of in Qt's thread.
     """
 
     def __init__(self, core: Any, app: Any) -> None:
         self._exit = core.QCoreApplication.exit
+        self._thread = threading.get_ident()
         self._waiting: deque[RunPending] = deque()
         # Re-entrant: a finalizer may call retire() in the middle of take().
         self._lock = threading.RLock()
@@ -71,16 +76,18 @@ class _Waker:
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
         self._writer.setblocking(False)
-        # A child of app: it goes with it, on the right thread, and closes the sockets then.
-        self._notifier = core.QSocketNotifier(self._reader.fileno(), core.QSocketNotifier.Type.Read, app)
+        self._notifier = core.QSocketNotifier(self._reader.fileno(), core.QSocketNotifier.Type.Read)
         # A timer of 0 fires when the events of the window system are done, on every platform: input and painting come first.
         self._timer = core.QTimer(self._notifier)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
-        # Functions, which Qt keeps, and no methods, whose object the bindings do not keep: this object lives as long as the notifier.
+        # It goes with app, whose own end may have no signal: a class may have an attribute of that name.
+        self._child = core.QObject(app)
+        _at_work.add(self)
         self._notifier.activated.connect(lambda *_: self._woken())
-        self._notifier.destroyed.connect(lambda *_: self._end())
+        self._notifier.destroyed.connect(lambda *_: self._close())
         self._timer.timeout.connect(lambda *_: self._run())
+        self._child.destroyed.connect(lambda *_: self._app_destroyed())
 
     # ------------------------------------------------------------ any thread
 
@@ -95,7 +102,7 @@ class _Waker:
             self._tell()
 
     def retire(self) -> None:
-        """Give up what belongs to Qt: nobody has the dispatcher any more."""
+        """Give up what belongs to Qt: nobody has the dispatcher any more, or ``app`` is gone."""
         with self._lock:
             self._retired = True
             self._wake_locked()
@@ -111,6 +118,24 @@ class _Waker:
         if not told:
             notes.write(notes.CALLBACKS, logging.INFO, GONE)
 
+    def _app_destroyed(self) -> None:
+        if threading.get_ident() == self._thread:
+            self._dispose()
+        else:
+            self.retire()
+
+    def _close(self) -> None:
+        """Take nothing more: the notifier is off, or destroyed, as it is with the application."""
+        with self._lock:
+            self._gone = True
+            waited = bool(self._waiting)
+            self._waiting.clear()
+            self._reader.close()
+            self._writer.close()
+        _at_work.discard(self)
+        if waited:
+            self._tell()
+
     # ------------------------------------------------------------ Qt's thread; what raises here may abort the process
 
     def _woken(self) -> None:
@@ -119,16 +144,17 @@ class _Waker:
                 return
             self._reader.recv(64)
             self._signalled = False
-            retired = self._retired and not self._waiting
-        if retired:
-            self._notifier.deleteLater()
+        if self._retired or not self._app_exists():
+            self._dispose()
         else:
             self._timer.start()
 
     def _run(self) -> None:
+        if not self._app_exists():
+            return self._dispose()
         with self._lock:
             run_pending = self._waiting.popleft() if self._waiting else None
-            if self._waiting or self._retired:
+            if self._waiting:
                 # For the next client's. Before these run: one of them may run a loop of its own, or destroy the timer.
                 self._wake_locked()
         if run_pending is None:
@@ -138,16 +164,27 @@ class _Waker:
         except BaseException:  # callbacks are isolated, so this is Ctrl-C: it ends the loop, and not the process by an abort of PyQt6
             self._exit(1)
 
-    def _end(self) -> None:
-        """The notifier is destroyed: Qt does not watch the socket any more."""
-        with self._lock:
-            self._gone = True
-            waited = bool(self._waiting)
-            self._waiting.clear()
-            self._reader.close()
-            self._writer.close()
-        if waited:
-            self._tell()
+    def _app_exists(self) -> bool:
+        try:
+            self._child.objectName()
+        except RuntimeError:  # what both bindings raise
+            return False
+        return True
+
+    def _dispose(self) -> None:
+        if self._gone:
+            return
+        self._notifier.setEnabled(False)
+        self._close()
+        for one in (self._child, self._notifier):
+            try:
+                one.deleteLater()
+            except RuntimeError:  # it is destroyed already
+                pass
+
+
+_at_work: set[_Waker] = set()
+"""Those that Qt watches now: kept from the garbage collector, which would take them apart in whatever thread it runs."""
 
 
 def _core_of(app: Any) -> Any:

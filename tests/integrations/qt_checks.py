@@ -396,6 +396,28 @@ def no_descriptor_is_left(app: Any) -> None:
     assert not [one for one in app.children() if isinstance(one, core.QSocketNotifier)]
 
 
+def object_collected_in_another_thread(app: Any) -> None:
+    """The collector runs wherever it likes, and the socket may only be closed where Qt watches it."""
+    before = len(os.listdir("/proc/self/fd"))
+    for in_a_cycle in (False, True):
+        one = core.QObject()
+        one.dispatcher = QtDispatcher(one)
+        one.itself = one if in_a_cycle else None
+        kept = [one]
+        del one
+
+        def collect(kept: list[Any] = kept) -> None:
+            kept.clear()
+            gc.collect()
+
+        gc.disable()
+        other = threading.Thread(target=collect)
+        other.start()
+        other.join(PATIENCE)
+        gc.enable()
+        run_until(lambda: len(os.listdir("/proc/self/fd")) == before)
+
+
 def objects_that_do_not_do(app: Any) -> None:
     def refusal(one: Any) -> str:
         try:
@@ -498,6 +520,7 @@ GROUPS: dict[str, tuple[bool, tuple[Callable[[Any], None], ...]]] = {
         True,
         (
             no_descriptor_is_left,  # first: nothing of another check is about
+            object_collected_in_another_thread,
             callbacks_run_on_the_gui_thread_in_order,
             nothing_runs_before_the_loop,
             callback_that_raises_is_reported_and_the_next_runs,
