@@ -286,7 +286,8 @@ def show(url: str, app: str, password: str, phones: dict[str, str]) -> int:
     window = Wallboard(url, app, password, phones)
     window.resize(1280, 720)
     window.show()
-    signal.signal(signal.SIGINT, lambda *_: window.close())  # Python gets to it when the clock ticks
+    # Python gets to it in any of its code here, at the latest when the clock ticks; in the middle of painting nothing may be closed.
+    signal.signal(signal.SIGINT, lambda *_: QTimer.singleShot(0, window.close))
     window.start()
     return application.exec()
 

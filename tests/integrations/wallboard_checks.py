@@ -34,6 +34,8 @@ def load() -> types.ModuleType:
 
 
 sample = load()
+windows: list[Any] = []
+"""Kept: the garbage collector would destroy one in whatever thread it runs."""
 
 
 def run_until(condition: Callable[[], object]) -> None:
@@ -47,6 +49,7 @@ def run_until(condition: Callable[[], object]) -> None:
 
 def opened(url: str, phones: dict[str, str], password: str = "pwd") -> Any:
     window = sample.Wallboard(url, "phones", password, phones)
+    windows.append(window)
     window.resize(1280, 720)
     window.show()
     window.start()
@@ -81,7 +84,7 @@ def tiles_tell_of_calls() -> None:
         assert colour(window, second) == sample.COLOURS["ringing"][0]
         bob.answer()
         run_until(lambda: anna.kind == second.kind == "busy" and anna.word == "busy")
-        run_until(lambda: anna.duration == "0:01")  # the clock ticks
+        run_until(lambda: anna.duration > "0:00")  # the clock ticks
         assert colour(window, anna) == sample.COLOURS["busy"][0]
         alice.hold()
         run_until(lambda: anna.word == "on hold")
@@ -110,6 +113,7 @@ def tiles_fill_the_window_however_many() -> None:
     for count in (1, 2, 7, 23, 60):
         for size in ((1280, 720), (600, 900)):
             window = sample.Wallboard("ws://127.0.0.1:1", "phones", "pwd", {f"hw{number}": "" for number in range(count)})
+            windows.append(window)
             window.resize(*size)
             window.show()
             QApplication.processEvents()
