@@ -15,11 +15,15 @@ PATIENCE = 110.0
 """Seconds; the process ends itself before."""
 
 
+def environment(**variables: str) -> dict[str, str]:
+    """Return that of a program without a display, which uses this checkout."""
+    return {**os.environ, "PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "offscreen", "PYTHONIOENCODING": "utf-8", **variables}
+
+
 def run_python(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     # Warnings are errors there, too: a socket that nobody closes, for example.
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "offscreen", "PYTHONIOENCODING": "utf-8", **variables}
     return subprocess.run(
-        [sys.executable, "-W", "error", *arguments], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        [sys.executable, "-W", "error", *arguments], env=environment(**variables), stdin=subprocess.DEVNULL, capture_output=True, text=True,
         encoding="utf-8", timeout=PATIENCE,
     )  # fmt: skip
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pathlib
 import signal
 import subprocess
@@ -11,7 +10,7 @@ import sys
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from ..conftest import HW1, HW2
-from .test_qt import PATIENCE, ROOT, run_python
+from .test_qt import PATIENCE, ROOT, environment, run_python
 
 SAMPLE = str(ROOT / "samples" / "qt_wallboard.py")
 NOT_WHAT_IS_TESTED = "This plugin does not support propagateSizeHints()"
@@ -58,10 +57,9 @@ def test_window() -> None:
 
 
 def test_at_a_pbx_until_ctrl_c(pbx: SimulatedPBX, phones: tuple[SimulatedPhone, SimulatedPhone]) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "QT_QPA_PLATFORM": "offscreen", "EPSIGNAL_PASSWORD": "pwd"}
     process = subprocess.Popen(
         [sys.executable, SAMPLE, pbx.url, "phones", f"{HW1}=Anna", HW2],
-        env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        env=environment(EPSIGNAL_PASSWORD="pwd"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         pbx.wait_for(lambda log: all(log.texts("to-app", hw, mt="Attached") for hw in (HW1, HW2)), timeout=PATIENCE)
