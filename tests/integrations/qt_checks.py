@@ -418,6 +418,24 @@ def object_collected_in_another_thread(app: Any) -> None:
         run_until(lambda: len(os.listdir("/proc/self/fd")) == before)
 
 
+def object_collected_in_another_thread_while_the_client_lives(app: Any) -> None:
+    del log.records[:]
+    with place() as one:
+        kept = [core.QObject()]
+        dispatcher = QtDispatcher(kept[0])
+        client = one.connect(dispatcher)
+        other = threading.Thread(target=kept.clear)
+        other.start()
+        other.join(PATIENCE)
+        settle()
+        ran: list[int] = []
+        put(client, lambda: ran.append(1))
+        run_until(log.gone)
+        client.close()
+        assert not ran and log.gone() == [("epsignal_sync.callbacks", "INFO")], (ran, log.gone())
+        assert dispatcher._waker._reader.fileno() == -1, "it is not closed"
+
+
 def objects_that_do_not_do(app: Any) -> None:
     def refusal(one: Any) -> str:
         try:
@@ -521,6 +539,7 @@ GROUPS: dict[str, tuple[bool, tuple[Callable[[Any], None], ...]]] = {
         (
             no_descriptor_is_left,  # first: nothing of another check is about
             object_collected_in_another_thread,
+            object_collected_in_another_thread_while_the_client_lives,
             callbacks_run_on_the_gui_thread_in_order,
             nothing_runs_before_the_loop,
             callback_that_raises_is_reported_and_the_next_runs,

@@ -40,6 +40,7 @@ def test_application_that_goes_on(binding: str) -> None:
     assert run_checks(binding, "living") == [
         "no_descriptor_is_left",
         "object_collected_in_another_thread",
+        "object_collected_in_another_thread_while_the_client_lives",
         "callbacks_run_on_the_gui_thread_in_order",
         "nothing_runs_before_the_loop",
         "callback_that_raises_is_reported_and_the_next_runs",
