@@ -64,7 +64,7 @@ def draw(painter: QPainter, area: QRectF, text: str, size: float, align: Qt.Alig
     """Draw a line of a height in pixels: a little smaller where it is too long, and then cut off at its end."""
     font = painter.font()
     font.setBold(bold)
-    for share in (1.0, 0.85):
+    for share in (1.0, 0.85, 0.7):
         font.setPixelSize(max(6, int(size * share)))
         if QFontMetrics(font).horizontalAdvance(text) <= area.width():
             break
