@@ -345,7 +345,7 @@ def window_destroyed_while_callbacks_are_on_their_way(app: Any) -> None:
         settle()
         call_through(one.alice, one.bob)
         client.close()
-        assert not ran
+        assert not ran and not handed_over(dispatcher)
         assert log.gone() == [("epsignal_sync.callbacks", "INFO")], log.gone()
 
 
