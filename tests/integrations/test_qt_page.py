@@ -23,7 +23,7 @@ import runpy, sys
 from PySide6 import QtCore, QtWidgets
 
 class Application(QtWidgets.QApplication):
-    '''Prints each text that the window shows, clicks where it can, and closes the window when it shows the last text.'''
+    '''Prints each text that the window shows, clicks on hold, and closes the window when it shows the last text.'''
     def exec(self):
         shown = []
         def look():
@@ -33,7 +33,7 @@ class Application(QtWidgets.QApplication):
                     print(one.text(), flush=True)
                 if one.text() == sys.argv[2]:
                     one.close()
-                elif isinstance(one, QtWidgets.QPushButton):
+                elif one.text() == "hold":
                     one.click()
         clock = QtCore.QTimer()
         clock.timeout.connect(look)
