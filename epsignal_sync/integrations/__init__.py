@@ -6,6 +6,7 @@ No toolkit is imported before one of its dispatchers is made.
 
 from ..manual_dispatcher import ManualDispatcher
 from .asyncio_loop import AsyncioDispatcher
+from .qt import QtDispatcher
 from .tk import TkDispatcher
 
-__all__ = ["AsyncioDispatcher", "ManualDispatcher", "TkDispatcher"]
+__all__ = ["AsyncioDispatcher", "ManualDispatcher", "QtDispatcher", "TkDispatcher"]
