@@ -89,7 +89,7 @@ def _failure(subscription: Subscription, told: Told, error: BaseException, secre
     name = subscription.callback.__qualname__.rpartition("<locals>.")[2]
     who = "a lambda" if name == "<lambda>" else f"{name}()"
     chain = list(notes.chain_of(error))
-    texts = ["".join(traceback.format_exception_only(type(one), one)).strip() for one, _ in chain]
+    texts = [_text(one) for one, _ in chain]
     pattern = notes.secret_pattern(texts, secret)
     if pattern is not None:
         texts = [pattern.sub(MASK, text) for text in texts]
@@ -104,6 +104,12 @@ def _failure(subscription: Subscription, told: Told, error: BaseException, secre
         lines += [f"  before that: {text}", *_places(earlier)]
     went = "The message went on as it came" if isinstance(subscription, Interceptor) else "The phone and the other callbacks go on"
     return "\n".join([*lines, f"{went}. Correct {who}, and run the cell again that registers it."])
+
+
+def _text(error: BaseException) -> str:
+    """Return the kind and text of an error; of its kind what is written in an ``except``, without the module."""
+    text = "".join(traceback.format_exception_only(type(error), error)).strip()
+    return text.removeprefix(f"{type(error).__module__}.")
 
 
 def _frames(error: BaseException) -> list[traceback.FrameSummary]:
