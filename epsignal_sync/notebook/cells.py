@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import functools
+import sys
 from collections.abc import Callable, Iterable
 from types import CodeType
 from typing import Any
@@ -57,7 +58,7 @@ class CellCallback:
         self.cell = cell
         self.told = showing.Told()
         self._context = contextvars.copy_context()
-        self._context.run(_cell.set, cell)
+        self._context.run(self._enter)
 
     def __call__(self, event: Any) -> Any:
         """Call it. Several threads may do so at once: a context can be entered by one at a time, a copy of it costs little."""
@@ -66,6 +67,14 @@ class CellCallback:
     def show(self, text: str) -> None:
         """Write a text to the standard error of the cell. Any thread."""
         self._context.copy().run(showing.write, text)
+
+    def _enter(self) -> None:
+        """Make the context that of the cell, where a thread without one registers. Elsewhere it is so already."""
+        _cell.set(self.cell)
+        for stream in (sys.stdout, sys.stderr):
+            variable = getattr(stream, "_parent_header", None)
+            if isinstance(variable, contextvars.ContextVar):
+                variable.set(self.cell.header)
 
     def _call(self, event: Any) -> Any:
         publisher: Any = getattr(showing.shell(), "display_pub", None)

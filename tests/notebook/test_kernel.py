@@ -259,6 +259,7 @@ def test_thread_of_a_cell_registers(kernel: Kernel, pbx: SimulatedPBX, phones: P
         "thread = threading.Thread(target=lambda: phone.on(Setup, ringing))\n"
         "thread.start(); thread.join()"
     )
+    kernel.run("pass")
     ring(phones)
     run.wait_output("rings\n")
 
