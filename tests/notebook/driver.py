@@ -1,6 +1,6 @@
 """Runs a kernel of this interpreter for a test, in a process of its own: sockets, loops and warnings of Jupyter stay there.
 
-    python driver.py DIRECTORY
+    python -m tests.notebook.driver DIRECTORY
 
 Reads one JSON command a line from standard input and writes one JSON event a line to standard output, until the input ends.
 Everything that Jupyter writes, connection files included, goes into DIRECTORY.

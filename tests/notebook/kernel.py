@@ -67,7 +67,7 @@ class Kernel:
         self._changed = threading.Condition()
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115
         self._process = subprocess.Popen(
-            [sys.executable, str(pathlib.Path(__file__).with_name("driver.py")), str(directory)],
+            [sys.executable, "-m", "tests.notebook.driver", str(directory)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True, cwd=directory,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )  # fmt: skip
