@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pathlib
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -9,7 +11,8 @@ import pytest
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from ..conftest import HW1, wait_until
-from .kernel import Kernel, Run
+from ..peer import Peer
+from .kernel import PATIENCE, Kernel, Run
 
 Phones = tuple[SimulatedPhone, SimulatedPhone]
 
@@ -18,9 +21,16 @@ SILENT_HW = "0090334fffff"
 
 
 @pytest.fixture(scope="module")
-def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+def shared_kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
     with Kernel(tmp_path_factory.mktemp("k")) as kernel:
         yield kernel
+
+
+@pytest.fixture
+def kernel(shared_kernel: Kernel, pbx: SimulatedPBX) -> Iterator[Kernel]:
+    """A kernel without a client from another test: that would tell of its lost connection below the next cell that connects."""
+    yield shared_kernel
+    assert shared_kernel.run("notebook.clients._close_all()").output == ""
 
 
 def connect(kernel: Kernel, pbx: SimulatedPBX) -> Run:
@@ -264,9 +274,20 @@ def test_thread_of_a_cell_registers(kernel: Kernel, pbx: SimulatedPBX, phones: P
     run.wait_output("rings\n")
 
 
-def test_restart_with_calls_up(tmp_path: pytest.TempPathFactory, pbx: SimulatedPBX, phones: Phones) -> None:
-    with Kernel(tmp_path) as kernel:  # type: ignore[arg-type]
+def test_restart_with_calls_up(tmp_path: pathlib.Path, pbx: SimulatedPBX, phones: Phones, peer: Peer) -> None:
+    with Kernel(tmp_path) as kernel:
         connect(kernel, pbx)
+        run = kernel.start(f"other = notebook.connect({peer.url!r}, app='phones', password='pwd')")
+        peer.login()
+        assert run.wait_ended() == ""
+        frames: list[int] = []
+
+        def take_close() -> None:
+            frames.append(peer.receive_frame()[0])
+            peer.send_close(1000)
+
+        server = threading.Thread(target=take_close)
+        server.start()
         call = phones[1].call("22")
         phones[0].wait("alert")
         phones[0].answer()
@@ -275,6 +296,8 @@ def test_restart_with_calls_up(tmp_path: pytest.TempPathFactory, pbx: SimulatedP
         kernel.run("own = phone.dial('24')\nown.wait('alert')")
         own = carol.wait("alert")
         kernel.restart()
+        server.join(PATIENCE)
+        assert frames == [8]  # every client was closed, not just cut off
         own.wait("null")
         assert pbx.connections == 0
         assert not call.ended
