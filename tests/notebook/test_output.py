@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Callable
 
 import pytest
 
 from epsignal_sync.messages import Setup
-from epsignal_sync.notebook import showing
+from epsignal_sync.notebook import cells, showing
+from epsignal_sync.notebook.cells import CellCallback
 from epsignal_sync.registry import EventSource, Registry, Subscription
+
+from ..conftest import PATIENCE
 
 
 def failing(callback: Callable[[], object]) -> BaseException:
@@ -130,3 +134,21 @@ def test_log_is_read_where_a_handler_is_there(monkeypatch: pytest.MonkeyPatch) -
     assert Cell().fail(ValueError("x"))
     monkeypatch.setattr(own, "propagate", False)
     assert not showing.log_is_read("epsignal_sync.callbacks")
+
+
+def test_one_callback_runs_in_two_threads_at_once() -> None:
+    # An interceptor of a client is asked for several phones at once.
+    both = threading.Barrier(2)
+    seen: list[object] = []
+
+    def asked(event: object) -> None:
+        both.wait(PATIENCE)
+        seen.append(event)
+
+    callback = CellCallback(asked, cells.Cell(run="1", place="x", header={}))
+    threads = [threading.Thread(target=callback, args=(number,)) for number in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert sorted(map(str, seen)) == ["0", "1"]
