@@ -265,13 +265,14 @@ def test_callback_that_blocks_does_not_block_cells(kernel: Kernel, pbx: Simulate
 def test_thread_of_a_cell_registers(kernel: Kernel, pbx: SimulatedPBX, phones: Phones) -> None:
     connect(kernel, pbx)
     run = kernel.run(
-        "def ringing(event): print('rings')\n"
+        "def ringing(event): print('rings'); event.call.on(Rel, released)\n"
+        "def released(event): print('released')\n"
         "thread = threading.Thread(target=lambda: phone.on(Setup, ringing))\n"
         "thread.start(); thread.join()"
     )
     kernel.run("pass")
     ring(phones)
-    run.wait_output("rings\n")
+    run.wait_output("rings\nreleased\n")
 
 
 def test_restart_with_calls_up(tmp_path: pathlib.Path, pbx: SimulatedPBX, phones: Phones, peer: Peer) -> None:
