@@ -193,7 +193,8 @@ def test_cell_that_is_run_again_replaces_its_callbacks(kernel: Kernel, pbx: Simu
     assert call_and_look(kernel, phones) == "True ringing lambda 1 made 0 client lambda 2 made 1\n"
     # Another text of the same cell: the front end tells which cell that is.
     kernel.run(cell, "cell-1")
-    kernel.run(cell.replace("lambda 1", "lambda one"), "cell-1")
+    for name in ("lambda one", "lambda uno"):
+        kernel.run(cell.replace("lambda 1", name), "cell-1")
     output = kernel.run("print(len(phone._subscriptions), len(client._subscriptions))").output
     assert output == "7 2\n"  # the lambdas of the cells without and with an id are there, nothing else twice
 
