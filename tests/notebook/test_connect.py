@@ -18,7 +18,7 @@ from epsignal_sync.messages import Setup, Signal
 from epsignal_sync.notebook import clients
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
-from ..conftest import HW1, PATIENCE, wait_until
+from ..conftest import HW1, HW2, PATIENCE, wait_until
 from .kernel import ROOT
 
 
@@ -212,8 +212,9 @@ def twice():
         over.set()
     return client
 over = threading.Event()
-assert twice() is twice()
-print("ready", flush=True)
+client = twice()
+assert twice() is client
+client.attach({ready!r})
 assert over.wait(60)
 print("IPython" in sys.modules, flush=True)
 """
@@ -224,25 +225,19 @@ def test_outside_of_jupyter(
     tmp_path: pathlib.Path, pbx: SimulatedPBX, phones: tuple[SimulatedPhone, SimulatedPhone], arguments: tuple[str, ...]
 ) -> None:
     def people() -> None:
-        assert pbx.wait_for(lambda log: log.texts("to-app", HW1, mt="Attached"), timeout=60)
-        while not over.wait(0.2):  # until the program has registered its callback
-            call = phones[1].call("22")
-            phones[0].wait("alert")
-            call.hangup()
-            phones[0].wait("null")
+        assert pbx.wait_for(lambda log: log.texts("from-app", HW2, mt="Attach"), timeout=60)  # the callbacks are registered
+        call = phones[1].call("22")
+        phones[0].wait("alert")
+        call.hangup()
 
-    over = threading.Event()
     thread = threading.Thread(target=people)
     thread.start()
     try:
-        code = PROGRAM.format(url=pbx.url, hw=HW1)
+        code = PROGRAM.format(url=pbx.url, hw=HW1, ready=HW2)
         if arguments:
-            code = code.replace('"IPython", ', "")  # it is there in any case
-            code = code.replace('"asyncio", ', "")
+            code = code.replace('"IPython", "asyncio", ', "")  # they are there in any case
         output = run_python(tmp_path, code, *arguments)
     finally:
-        over.set()
         thread.join(PATIENCE)
-    lines = [line for line in output.splitlines() if line]
-    assert lines[:2] == ["ready", "ended by pbx"] and lines[-1] == str(bool(arguments))
+    assert [line for line in output.splitlines() if line] == ["ended by pbx", str(bool(arguments))]
     wait_until(lambda: pbx.connections == 0)  # closed at the end of the program

@@ -154,7 +154,7 @@ def test_failures_reach_a_log_that_the_notebook_configures(kernel: Kernel, pbx: 
 
 
 def test_late_interceptor_is_told_below_its_cell(kernel: Kernel, pbx: SimulatedPBX, phones: Phones) -> None:
-    connect(kernel, pbx)
+    connected = connect(kernel, pbx)
     run = kernel.run("go = threading.Event()\n@phone.intercept(Setup, deadline=0.05)\ndef slow(event):\n    go.wait(30)\n")
     other = kernel.run("pass")
     ring(phones)
@@ -162,7 +162,7 @@ def test_late_interceptor_is_told_below_its_cell(kernel: Kernel, pbx: SimulatedP
         f"A message of {HW1} went on as it came, since Interceptor(Setup, slow) had not answered in time. Have it return sooner"
     )
     kernel.run("go.set()")
-    assert other.output == ""
+    assert other.output == "" and connected.output == ""
 
 
 def test_what_the_library_logs_lands_below_the_cell_that_connected(kernel: Kernel, pbx: SimulatedPBX, phones: Phones) -> None:
