@@ -176,7 +176,9 @@ def report_failure(client: Client, subscription: Subscription, event: Any, error
     """Log what a callback raised and tell of it. Any thread; runs no user code but the log's."""
     client._count_callback_failure()
     text = f"{subscription!r} raised {type(error).__name__}; the next callback runs"
-    notes.write(notes.CALLBACKS, logging.ERROR, text, error, secret=_texts_around(client, event))
+    cells = client._registry.cells
+    if cells is None or cells.show_failure(subscription, error, _texts_around(client, event)):
+        notes.write(notes.CALLBACKS, logging.ERROR, text, error, secret=_texts_around(client, event))
     if not isinstance(event, CallbackFailed):  # one that reports failures and fails is not reported to itself
         failed = CallbackFailed(
             client=client, device=event.device, call=event.call, error=error, callback=subscription.callback, event=event

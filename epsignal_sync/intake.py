@@ -205,7 +205,8 @@ class Intake:
 
     def _take_late(self, item: Late) -> None:
         text, event = self._client._interceptors_at_work.late(item.held)
-        self._postbox.put_note(logging.WARNING, text, CALLBACKS)
+        if text:
+            self._postbox.put_note(logging.WARNING, text, CALLBACKS)
         if self._postbox.wanted(event.device, None if event.call is None else event.call._record):
             self._postbox.put_event(event)
 

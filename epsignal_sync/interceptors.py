@@ -137,11 +137,16 @@ class Interceptors:
         self._questions.put(question)
 
     def late(self, held: Held) -> tuple[str, InterceptorLate]:
-        """Return what is to be said where a message went on without its answer: for the log, and for the application."""
+        """Return what is to be said where a message went on without its answer: for the log, if anything, and for the application."""
         question: _Question = held.context
         device, asked = question.device, question.asked
         who = "no interceptor had begun" if asked is None else f"{asked!r} had not answered"
-        return f"a message of {device.hw} went on as it came, since {who} in time", InterceptorLate(
+        text = f"a message of {device.hw} went on as it came, since {who} in time"
+        cells = self._client._registry.cells
+        if cells is not None and asked is not None:
+            self._client._callbacks.put([functools.partial(cells.show_late, asked, text)])
+            text = ""
+        return text, InterceptorLate(
             client=self._client,
             device=device,
             call=question.call,

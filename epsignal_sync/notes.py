@@ -57,20 +57,25 @@ def masked_traceback(error: BaseException, texts: Iterable[bytes]) -> str:
 
     Whoever takes a secret apart tells parts of it, so its words are masked, too; a secret that was changed is not found.
     """
-    chain = list(_chain(error))
+    chain = list(chain_of(error))
     told = ["".join(traceback.format_exception_only(type(one), one)) for one, _ in chain]
-    parts = {part for text in texts for secret in _secrets_in(text) for part in _parts(secret)}
-    found = [part for part in parts if any(part in one for one in told)]
-    if not found:
+    pattern = secret_pattern(told, texts)
+    if pattern is None:
         return ""
-    pattern = re.compile("|".join(re.escape(part) for part in sorted(found, key=len, reverse=True)))
     lines = []
     for (one, link), text in zip(reversed(chain), reversed(told), strict=True):
         lines += ["Traceback (most recent call last):\n", *traceback.format_tb(one.__traceback__), pattern.sub(MASK, text), link]
     return "".join(lines).rstrip("\n")
 
 
-def _chain(error: BaseException) -> Iterator[tuple[BaseException, str]]:
+def secret_pattern(told: list[str], texts: Iterable[bytes]) -> re.Pattern[str] | None:
+    """Return what matches the secrets of some JSON texts that are told in others; None where none is."""
+    parts = {part for text in texts for secret in _secrets_in(text) for part in _parts(secret)}
+    found = [part for part in parts if any(part in one for one in told)]
+    return re.compile("|".join(re.escape(part) for part in sorted(found, key=len, reverse=True))) if found else None
+
+
+def chain_of(error: BaseException) -> Iterator[tuple[BaseException, str]]:
     """Yield an error and those before it, each with what stands between it and the next one."""
     seen: set[int] = set()
     one: BaseException | None = error

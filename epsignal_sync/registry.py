@@ -87,10 +87,28 @@ class Asking(Protocol):
         """Take note that the interceptors of a scope have changed; with the lock held."""
 
 
+class Cells(Protocol):
+    """What knows in which cell of a notebook a callback was registered."""
+
+    def placed(self, callback: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return what is called for a callback that is being registered now."""
+
+    def replaces(self, new: Subscription, old: Subscription) -> bool:
+        """Whether a callback takes the place of another one in its scope; with the lock held."""
+
+    def show_failure(self, subscription: Subscription, error: BaseException, secret: Iterable[bytes]) -> bool:
+        """Show what a callback raised, without the secrets of some JSON texts; returns whether the log is to have it, too."""
+
+    def show_late(self, interceptor: Subscription, text: str) -> None:
+        """Show that an interceptor was overruled, and have it logged where that is wanted. Callback thread."""
+
+
 class Registry:
     """What all the scopes of one client share: the lock, the order of registration, and who is told of interceptors."""
 
     asking: Asking
+    cells: Cells | None = None
+    """For clients of :mod:`epsignal_sync.notebook`; None: nothing that is registered replaces anything."""
 
     def __init__(self) -> None:
         # Re-entrant: garbage collection may run a finalizer of the application, which cancels, in the middle of on().
@@ -100,6 +118,23 @@ class Registry:
         """How often the interceptors of some scope have changed."""
         self.events_asked_for = False
         """Whether a callback for an event class was ever registered: without one, events of calls need not be thought of."""
+
+    def placed(self, callback: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return what is called for a callback that is being registered now."""
+        return callback if self.cells is None else self.cells.placed(callback)
+
+    def joined(self, present: tuple[U, ...], new: U) -> tuple[U, ...]:
+        """Return the callbacks of a scope with a new one, which takes the place of those that it replaces; with the lock held.
+
+        Those stay active: whoever is about to run one of them has not seen the new one, and would run neither.
+        """
+        present = tuple(one for one in present if one.active)
+        if self.cells is None:
+            return (*present, new)
+        replaced = [one for one in present if self.cells.replaces(new, one)]
+        if replaced:
+            new.serial = replaced[0].serial
+        return tuple(sorted((*(one for one in present if one not in replaced), new), key=lambda one: one.serial))
 
 
 class EventSource:
@@ -158,11 +193,12 @@ class EventSource:
         if not callable(callback):
             raise UsageError(f"the callback for {kind.__name__} cannot be called: {callback!r}")
         refuse_async(f"the callback for {kind.__name__}", callback)
+        callback = self._registry.placed(callback)
         with self._registry.lock:
             subscription = Subscription(self, kind, callback, next(self._registry.serials))
             if not subscription.for_messages:
                 self._registry.events_asked_for = True
-            self._subscriptions = (*(one for one in self._subscriptions if one.active), subscription)
+            self._subscriptions = self._registry.joined(self._subscriptions, subscription)
         return subscription
 
     @overload
@@ -243,9 +279,10 @@ class EventSource:
         if not callable(callback):
             raise UsageError(f"the interceptor for {kind.__name__} cannot be called: {callback!r}")
         refuse_async(f"the interceptor for {kind.__name__}", callback)
+        callback = self._registry.placed(callback)
         with self._registry.lock:
             interceptor = Interceptor(self, kind, callback, next(self._registry.serials), deadline, to_device)
-            self._set_interceptors_locked((*(one for one in self._interceptors if one.active), interceptor))
+            self._set_interceptors_locked(self._registry.joined(self._interceptors, interceptor))
         return interceptor
 
     def _remove(self, subscription: Subscription) -> None:
