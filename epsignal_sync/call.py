@@ -108,7 +108,7 @@ class Call(CallControl):
 
     def __repr__(self) -> str:
         direction = {True: "from", False: "to", None: "with"}[self.incoming]
-        return printable(f"<Call {self.id} {direction} {self.remote}: {self.state}>")
+        return printable(f"<Call {self.id} {direction} {str(self.remote):.80}: {str(self.state):.40}>")
 
     def _repr_html_(self) -> str:
         from .notebook.pictures import call_picture

@@ -50,7 +50,7 @@ def _row(entry: HistoryEntry, start: int, end: int) -> str:
     names = {PBX: "PBX", APP: "app", PHONE: "phone"}
     title = f"<title>{names[start]} to {names[end]}</title>"
     return (
-        f'<tr><td class="epsignal-dim">{markup.time_of_day(entry.at, exact=True)}</td><td><b>{markup.escaped(entry.type, 24)}</b></td>'
+        f'<tr><td class="epsignal-dim">{markup.milliseconds(entry.at)}</td><td><b>{markup.escaped(entry.type, 24)}</b></td>'
         f"<td>{_svg(title + _lines() + _arrow(start, end, entry.verdict))}</td><td>{markup.escaped(', '.join(details), 90)}</td></tr>"
     )
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 ENDED_ROWS = 10
 """Ended calls that it keeps."""
+RUN_AGAIN = "its cell was run again"
 
 
 class LiveTable:
@@ -81,31 +82,41 @@ class LiveTable:
 
     def start(self) -> None:
         """Show it, and have it kept up to date from now on."""
-        self._html = self._draw()
-        self._screen.show(self._html, repr(self))
         if not self._screen.can_be_replaced:
             self._finish("its output was captured")
-            return
-        self._screen.on_rerun(lambda: self._finish("its cell was run again"))
-        PAINTER.add(self)
+        try:
+            self._html = self._draw()
+            self._screen.show(self._html, repr(self))
+            if self.active:
+                self._screen.on_rerun(lambda: self._finish(RUN_AGAIN))
+                PAINTER.add(self)
+        except BaseException:
+            self._subscription.cancel()
+            self._screen.leave()
+            raise
 
     def paint(self) -> bool:
         """Draw it where it has changed; returns whether it goes on. Painter's thread."""
         if self._client.state is ConnectionState.CLOSED:
             self._finish("the client is closed")
-        goes_on = self.active  # read first: what is drawn below says so
+        end = self._end  # read first: what is drawn below says so
         try:
-            html = self._draw()
-            if html != self._html:
-                self._html = html
-                self._screen.replace(html, repr(self))
+            # Where its cell has run again there is nothing left to be replaced, but for what was shown elsewhere.
+            if end != RUN_AGAIN or self._screen.is_elsewhere:
+                self._show_again()
         except Exception as error:  # whatever the kernel's own machinery raises, at its end for example
             notes.write(notes.CALLBACKS, logging.WARNING, f"{self!r} cannot be shown any more", error)
-            goes_on = False
-            self._finish("it could not be shown")
-        if not goes_on:
+            end = "it could not be shown"
+            self._finish(end)
+        if end:
             self._screen.leave()
-        return goes_on
+        return not end
+
+    def _show_again(self) -> None:
+        html = self._draw()
+        if html != self._html:
+            self._html = html
+            self._screen.replace(html, repr(self))
 
     def _finish(self, why: str) -> None:
         if not self._end:

@@ -10,7 +10,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-LONGEST_TEXT = 48
+LONGEST_TEXT = 36
 """Characters of a text from the network that are shown."""
 MOST_MARKS = 3
 """Combining characters in a row that are shown: a hundred of them would cover the lines above."""
@@ -19,7 +19,8 @@ JOINERS = "\u200c\u200d"
 
 COLORS = {"good": "#2f9e62", "waiting": "#c9751f", "bad": "#d64545", "busy": "#3f7fd0", "past": "#858585"}
 
-# The class is written twice to win against the rules that JupyterLab and the classic notebook have for every table.
+# The class is written more than once to win against the rules that JupyterLab and the classic notebook have for every table.
+_CLASS = ".epsignal" * 3
 _RULES = {
     "": "font-size:13px;line-height:1.5;max-width:100%;overflow-x:auto",
     " .epsignal-head": "margin:2px 0 4px",
@@ -30,7 +31,8 @@ _RULES = {
     " table": "border-collapse:collapse;border:0;margin:2px 0;width:auto;font-size:13px;table-layout:auto",
     " tr": "background:transparent;border:0",
     " th": "text-align:left;font-weight:600;padding:2px 18px 2px 0;border:0;border-bottom:1px solid #8886;white-space:nowrap",
-    " td": "text-align:left;vertical-align:top;padding:2px 18px 2px 0;border:0;white-space:nowrap;max-width:none",
+    " td": "text-align:left;vertical-align:top;padding:2px 18px 2px 0;border:0;line-height:1.5;white-space:nowrap;max-width:none",
+    " td:last-child": "white-space:normal;overflow-wrap:anywhere;min-width:14em;max-width:44em",
     " th.epsignal-time, td.epsignal-time": "text-align:right;font-variant-numeric:tabular-nums",
     " .epsignal-past td": "opacity:.7",
     " .epsignal-ladder td": "vertical-align:middle;padding:0 14px 0 0;height:24px",
@@ -41,7 +43,7 @@ _RULES = {
 def _style() -> str:
     lines = []
     for names, rules in _RULES.items():
-        selectors = ",".join(f".epsignal.epsignal{' ' if name.strip() else ''}{name.strip()}" for name in names.split(","))
+        selectors = ",".join(f"{_CLASS}{' ' if name.strip() else ''}{name.strip()}" for name in names.split(","))
         lines.append(f"{selectors}{{{rules}}}")
     return f"<style>{''.join(lines)}</style>"
 
@@ -57,7 +59,7 @@ def picture(*parts: str) -> str:
 def head(kind: str, name: str, state: str, *facts: str) -> str:
     """Return the first line of a picture; ``state`` and ``facts`` are HTML."""
     parts = "&ensp;".join([state, *(dim(one) for one in facts)])
-    return f'<div class="epsignal-head"><b>{escaped(kind)} {escaped(name)}</b>&ensp;{parts}</div>'
+    return f'<div class="epsignal-head"><b>{escaped(kind)} {escaped(name, 100)}</b>&ensp;{parts}</div>'
 
 
 def state(text: str, color: str) -> str:
@@ -122,10 +124,14 @@ def clock(seconds: float) -> str:
     return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
-def time_of_day(at: float, *, exact: bool = False) -> str:
-    """Return a moment, in Unix seconds, as the local time of day; ``exact``: with milliseconds."""
-    moment = datetime.fromtimestamp(at)
-    return moment.strftime("%H:%M:%S") + (f".{moment.microsecond // 1000:03}" if exact else "")
+def time_of_day(at: float) -> str:
+    """Return a moment, in Unix seconds, as the local time of day."""
+    return datetime.fromtimestamp(at).strftime("%H:%M:%S")
+
+
+def milliseconds(at: float) -> str:
+    """Return a moment, in Unix seconds, as the local time of day with milliseconds."""
+    return datetime.fromtimestamp(at).isoformat(" ", "milliseconds")[11:]
 
 
 def more(hidden: int, what: str = "") -> str:

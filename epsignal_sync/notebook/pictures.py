@@ -8,6 +8,7 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from ..intake import ConnectionState
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 50
 """Phones or calls that a picture shows."""
+CALLS_OF_PHONE = 3
+"""Calls that are shown of each phone of a client."""
 
 STATE_COLORS = {
     CallState.ALERT: "waiting", CallState.CONNECTED: "good", CallState.DISCONNECTED: "bad", CallState.DISCONNECTING: "bad",
@@ -141,7 +144,7 @@ def newest(devices: Iterable[Device]) -> tuple[list[Call], int]:
 
 def call_table(calls: Sequence[Call], now: float, *, with_phone: bool = False) -> str:
     """Return a table of calls. ``now``: Unix seconds."""
-    headings = ("Since", *(["Phone"] if with_phone else []), "Call", "State", "Time", "")
+    headings = ("Since", *(["Phone"] if with_phone else []), "Call", "State", "Time", "Remark")
     rows = []
     for call in calls:
         phone = [markup.escaped(call.device.hw)] if with_phone else []
@@ -171,19 +174,19 @@ def _addresses(client: Client) -> str:
 
 def _figures(stats: Stats) -> Iterator[tuple[str, str]]:
     half, most = stats.latency_p50, stats.latency_p99
-    within = "" if half is None or most is None else f", half of them within {half * 1000:.2f} ms, 99 % within {most * 1000:.2f} ms"
+    within = "" if half is None or most is None else f", half of them within {half / 1000:.2f} ms, 99 % within {most / 1000:.2f} ms"
     yield "forwarded", markup.escaped(f"{stats.forwarded:,} messages{within}", 100)
     yield "callbacks", markup.escaped(f"{stats.queue_depth:,} messages wait for them") if stats.queue_depth else ""
     yield "reconnects", markup.escaped(f"{stats.reconnects:,}") if stats.reconnects else ""
-    troubles = [f"{count:,} {name}" for key, name in TROUBLES.items() if (count := getattr(stats, key))]
+    troubles = [f"{name}: {count:,}" for key, name in TROUBLES.items() if (count := getattr(stats, key))]
     yield "trouble", markup.escaped(", ".join(troubles), 400) if troubles else ""
 
 
 def _device_cells(device: Device) -> tuple[str, str, str]:
     calls, hidden = newest([device])
-    texts = [f"{_whom(call)} {markup.dim(call_state(call))}" for call in calls[:2]]
-    hidden += max(0, len(calls) - 2)
-    return markup.escaped(device.hw), device_state(device), ", ".join(texts) + (markup.dim(f" and {hidden:,} more") if hidden else "")
+    lines = [f"{_whom(call)} {call_state(call)}" for call in calls[:CALLS_OF_PHONE]]
+    hidden += len(calls) - len(lines)
+    return markup.escaped(device.hw), device_state(device), "<br>".join([*lines, *([f"and {hidden:,} more"] if hidden else [])])
 
 
 def _without_media(device: Device) -> str:
@@ -203,7 +206,7 @@ def _whom(call: Call) -> str:
 def _party(party: Party) -> str:
     name, number = party.name or party.sip, party.num
     if name and number:
-        return f"{markup.escaped(name)} ({markup.escaped(number, 32)})"
+        return f"{markup.escaped(name)} ({markup.escaped(number, 24)})"
     return markup.escaped(name or number or "unknown")
 
 
@@ -221,10 +224,13 @@ def _parties(call: Call) -> Iterator[tuple[str, str]]:
 
 
 def _times(call: Call, now: float) -> str:
-    moments = (("began", call.started_at), ("connected", call.connected_at), ("ended", call.ended_at))
-    when = ", ".join(f"{what} {markup.time_of_day(at)}" for what, at in moments if at is not None)
-    lasted = f"{markup.clock(_seconds(call, now))} {'in all' if call.connected_at is None else 'connected'}"
-    return f"{when}: {lasted}{'' if call.ended else ' so far'}"
+    moments = (("connected", call.connected_at), ("ended", call.ended_at))
+    began = f"began {datetime.fromtimestamp(call.started_at):%Y-%m-%d %H:%M:%S}"
+    when = ", ".join([began, *(f"{what} {markup.time_of_day(at)}" for what, at in moments if at is not None)])
+    lasted = markup.clock(_seconds(call, now))
+    if call.connected_at is not None:
+        return f"{when} (connected for {lasted}{'' if call.ended else ' so far'})"
+    return f"{when} ({lasted}{', never connected' if call.ended else ' so far'})"
 
 
 def _seconds(call: Call, now: float) -> float:

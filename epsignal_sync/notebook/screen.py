@@ -25,6 +25,8 @@ class Screen:
         self._id = secrets.token_hex(16)
         self._place, self._run = _cell(shell)
         self._rerun: Callable[[], None] | None = None
+        self.is_elsewhere = False
+        """Whether it is shown below another cell, too."""
 
     @property
     def can_be_replaced(self) -> bool:
@@ -32,16 +34,17 @@ class Screen:
         return not hasattr(self._publisher, "outputs")
 
     def show(self, html: str, text: str) -> None:
-        """Show it for the first time, or in one more place. Blocks as long as the kernel takes to flush its streams."""
-        self._publish(self._shell.display_pub, html, text, update=False)
+        """Show it for the first time. Blocks as long as the kernel takes to flush its streams; so do those below."""
+        self._publish(self._publisher, html, text, update=False)
 
     def show_elsewhere(self, html: str, text: str) -> None:
         """Show it below the cell that runs now, unless that is the one where it is shown already."""
         if _cell(self._shell)[1] != self._run or self._run is None:
-            self.show(html, text)
+            self.is_elsewhere = True
+            self._publish(self._shell.display_pub, html, text, update=False)
 
     def replace(self, html: str, text: str) -> None:
-        """Replace it wherever it is shown. Blocks as long as the kernel takes to flush its streams."""
+        """Replace it wherever it is shown."""
         self._publish(self._publisher, html, text, update=True)
 
     def on_rerun(self, callback: Callable[[], None]) -> None:
