@@ -32,10 +32,11 @@ _RULES = {
     " tr": "background:transparent;border:0",
     " th": "text-align:left;font-weight:600;padding:2px 18px 2px 0;border:0;border-bottom:1px solid #8886;white-space:nowrap",
     " td": "text-align:left;vertical-align:top;padding:2px 18px 2px 0;border:0;line-height:1.5;white-space:nowrap;max-width:none",
-    " td:last-child": "white-space:normal;overflow-wrap:anywhere;min-width:14em;max-width:44em",
+    " td:last-child": "white-space:normal;overflow-wrap:anywhere;min-width:9em;max-width:56em",
     " th.epsignal-time, td.epsignal-time": "text-align:right;font-variant-numeric:tabular-nums",
     " .epsignal-past td": "opacity:.7",
     " .epsignal-ladder td": "vertical-align:middle;padding:0 14px 0 0;height:24px",
+    " .epsignal-ladder td:last-child": "white-space:nowrap;max-width:none",  # a second line would tear the lines beside it
     " .epsignal-ladder svg": "display:block;max-width:none",
 }
 
