@@ -45,13 +45,14 @@ class LiveTable:
         self._live: list[Call] = []
         """The live calls of the last look."""
         self._heard: deque[Call] = deque(maxlen=10 * ENDED_ROWS)
-        """Calls that have ended since, also those that were too short for any look."""
+        """Calls that have ended since then, also those that were too short for any look."""
         self._ended: list[Call] = []
         self._html = ""
         heard = self._heard
 
         def take_end(event: CallEnded) -> None:
-            heard.append(event.call)
+            if event.call.media:
+                heard.append(event.call)
 
         self._subscription = (device or client).on(CallEnded, take_end)
 
@@ -141,7 +142,7 @@ class LiveTable:
     def _take_ended(self) -> None:
         heard = [self._heard.popleft() for _ in range(len(self._heard))]
         for call in (*(one for one in self._live if one.ended), *heard):
-            if call.media and call not in self._ended:
+            if call not in self._ended:
                 self._ended.append(call)
         del self._ended[:-ENDED_ROWS]
 

@@ -107,6 +107,8 @@ def harmless(text: str, longest: int = LONGEST_TEXT) -> str:
     """Return a text without what moves a cursor, turns or covers other text, or cannot be encoded; a long one is cut."""
     if len(text) > longest:
         text = f"{text[: longest - 1]}…"
+    if text.isascii() and text.isprintable():
+        return text
     shown = []
     marks = 0
     for character in text:
