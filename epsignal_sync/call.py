@@ -9,7 +9,7 @@ from .call_control import CallControl
 from .deadline import Deadline
 from .errors import CallEndedError, EpSignalError, UsageError
 from .messages import CallState, Cause, Rel, Setup, Signal
-from .messages.record import shown
+from .messages.record import printable, shown
 from .protocol.call_record import CallRecord
 from .protocol.call_record import Party as Party
 from .relay.deliveries import Received
@@ -108,7 +108,12 @@ class Call(CallControl):
 
     def __repr__(self) -> str:
         direction = {True: "from", False: "to", None: "with"}[self.incoming]
-        return f"<Call {self.id} {direction} {self.remote}: {self.state}>"
+        return printable(f"<Call {self.id} {direction} {str(self.remote):.80}: {str(self.state):.40}>")
+
+    def _repr_html_(self) -> str:
+        from .notebook.pictures import call_picture
+
+        return call_picture(self)
 
     # ------------------------------------------------------------ sending
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .connection import Connection, no_thread
 from .deadline import Deadline
@@ -40,6 +40,9 @@ from .relay.inbox import WAKE_INTERVAL
 from .relay.link import LinkSettings
 from .replies import Reply
 from .stats import Stats, gather_stats
+
+if TYPE_CHECKING:
+    from .notebook.live_table import LiveTable
 
 CLOSE_TIME = 1.8
 """Seconds that close() takes at the most, as long as the machine lets it."""
@@ -290,6 +293,15 @@ class Client(EventSource):
             raise errors[0]
         return [device for device, _ in asked]
 
+    def watch(self) -> LiveTable:
+        """Show a table of the calls of all its phones below this cell of a Jupyter notebook; all else is as with :meth:`Device.watch`.
+
+        Does not block; any thread. Raises UsageError where this is no notebook, ClosedError.
+        """
+        from .notebook.live_table import watch
+
+        return watch(self, None)
+
     # ------------------------------------------------------------ for connections, devices and events
 
     def _add_connection(self) -> Connection:
@@ -327,6 +339,11 @@ class Client(EventSource):
 
     def _count_callback_failure(self) -> None:
         self._callback_failures += 1
+
+    def _repr_html_(self) -> str:
+        from .notebook.pictures import client_picture
+
+        return client_picture(self)
 
     def __repr__(self) -> str:
         endpoint = self._settings.endpoints[0]

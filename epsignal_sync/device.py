@@ -25,6 +25,7 @@ from .replies import Reply
 if TYPE_CHECKING:
     from .client import Client
     from .connection import Connection
+    from .notebook.live_table import LiveTable
     from .verbs.watches import Watch
 
 ATTACHED_SOON = 1.0
@@ -185,6 +186,24 @@ class Device(DeviceControl):
         what :meth:`ring` raises; there is no call then. Any thread, callbacks included.
         """
         return click_to_dial(self, number, sip, answer_timeout, timeout)
+
+    def watch(self) -> LiveTable:
+        """Show a table of its calls below this cell of a Jupyter notebook, and keep it up to date while other cells run.
+
+        It shows the live calls and the last ten that ended, is drawn twice a second at the most, and goes on over losses of
+        the connection, until it is cancelled, the client is closed or the cell is run again. To be told of somebody's
+        presence or calls by the PBX is something else: :meth:`watch_presence`, :meth:`watch_dialogs`.
+
+        Does not block; any thread. Raises UsageError where this is no notebook, ClosedError.
+        """
+        from .notebook.live_table import watch
+
+        return watch(self._client, self)
+
+    def _repr_html_(self) -> str:
+        from .notebook.pictures import device_picture
+
+        return device_picture(self)
 
     def __repr__(self) -> str:
         return f"<Device {self.hw}: {'attached' if self._attached else 'not attached'}, {len(self._table.live)} calls>"
