@@ -138,7 +138,7 @@ def _cell(run: Run) -> str:
 
 
 def test_failures_reach_a_log_that_the_notebook_configures(kernel: Kernel, pbx: SimulatedPBX, phones: Phones) -> None:
-    connect(kernel, pbx)
+    connected = connect(kernel, pbx)
     kernel.run(
         "import logging\n"
         "class Records(logging.Handler):\n"
@@ -151,6 +151,7 @@ def test_failures_reach_a_log_that_the_notebook_configures(kernel: Kernel, pbx: 
     kernel.run("logging.getLogger().removeHandler(records)")
     assert call_and_look(kernel, phones) == "True\n"
     assert callback.wait_output("(again)\n").count("ZeroDivisionError") == 2
+    assert connected.output == ""
 
 
 def test_late_interceptor_is_told_below_its_cell(kernel: Kernel, pbx: SimulatedPBX, phones: Phones) -> None:
