@@ -103,7 +103,7 @@ def _facility_names(facilities: list[Any]) -> Iterator[str]:
         name = one.get("type") if isinstance(one, dict) else None
         yield name if isinstance(name, str) else "a facility without a type"
     if len(facilities) > MOST_FACILITIES:
-        yield f"{len(facilities) - MOST_FACILITIES} more facilities"
+        yield f"and {len(facilities) - MOST_FACILITIES} more"
 
 
 def cause_in_words(number: Any) -> str:

@@ -87,7 +87,7 @@ def call_picture(call: Call) -> str:
     now = time.time()
     entries = call.history
     return markup.picture(
-        markup.head("Call", _short(call.id), call_state(call), markup.escaped(f"of phone {call.device.hw}")),
+        markup.head("Call", str(call.id), call_state(call), markup.escaped(f"of phone {call.device.hw}")),
         markup.facts([*_parties(call), ("when", markup.escaped(_times(call, now), 200)), ("end", _end(call)), ("besides", _besides(call))]),
         ladder(entries, own=call.own, incoming=call.incoming) if entries else markup.note("no signal of it was seen yet"),
     )
@@ -270,7 +270,3 @@ def _remarks(call: Call) -> str:
         end = [ENDED_BY.get(call.ended_by, call.ended_by)]
     diverted = [] if call.diverted_from is None else [f"diverted from {call.diverted_from}"]
     return markup.escaped(", ".join([*(_flags(call) if not call.ended else ()), *diverted, *end]), 80)
-
-
-def _short(number: int) -> str:
-    return str(number) if -(10**18) < number < 10**18 else "with a very long number"

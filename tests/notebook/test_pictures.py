@@ -264,6 +264,21 @@ def test_long_history() -> None:
 # ------------------------------------------------------------ hostile input, and secrets
 
 
+@pytest.mark.parametrize(
+    ("sig", "details"),
+    [
+        (None, ""), ([], ""), ("x", ""), ({"cd": "x"}, ""), ({"cd": {"num": 5}}, ""), ({"cd": {"sip": "bob"}}, "to bob"),
+        ({"cau": "17"}, ""), ({"cau": {"num": 17}}, "17 User busy"), ({"cau": {}}, "a cause without a value"),
+        ({"cau": {"num": "x"}}, "cause x"), ({"cau": {"num": 200}}, "cause 200"), ({"cau": {"num": [1]}}, "a cause without a value"),
+        ({"channels_cmd": ["PROPOSAL"]}, ""), ({"channels_cmd": "NONE"}, ""), ({"channels_cmd": "NEW"}, "media NEW"), ({"fty": "x"}, ""),
+        ({"fty": [7, {"type": 8}, {"type": "ct_setup"}, {}]}, f"{'a facility without a type, ' * 2}ct_setup, and 1 more"),
+    ],
+)  # fmt: skip
+def test_malformed_signals(sig: Any, details: str) -> None:
+    entry = HistoryEntry(1_700_000_000.0, True, "info", json.dumps({"mt": "Signaling", "sig": sig}), "forwarded")
+    assert Page(ladder.ladder([entry], own=False, incoming=True)).rows[-1][3] == details
+
+
 anything = st.one_of(
     st.text(max_size=60),
     st.text(st.sampled_from("<>&\"'/\\\u202e\u2066\u200f\x00\x07\x1b\r\n\u2028\ud800\u0301a ;"), max_size=60),
