@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from ..dispatcher import RunPending
 from ..errors import UsageError
+from ..loop_end import LoopEnd
 
 
 class Loop(Protocol):
@@ -38,6 +39,8 @@ class AsyncioDispatcher:
         if loop.is_closed():
             raise UsageError("AsyncioDispatcher() was given an event loop that is closed: make it in a coroutine of the one that runs")
         self._loop = loop
+        self.loop_end = LoopEnd()
+        """Tells the clients that the loop is closed; for the library."""
 
     def __call__(self, run_pending: RunPending) -> None:
         """Take callbacks that are to run; called by the library."""
@@ -46,3 +49,4 @@ class AsyncioDispatcher:
         except RuntimeError:
             if not self._loop.is_closed():
                 raise
+            self.loop_end.tell()

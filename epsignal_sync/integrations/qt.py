@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import logging
 import socket
 import threading
 import weakref
 from collections import deque
 from typing import Any
 
-from .. import notes
 from ..dispatcher import RunPending
 from ..errors import UsageError
+from ..loop_end import LoopEnd
 
 BINDINGS = ("PySide6", "PyQt6")
-
-GONE = "the Qt object of the dispatcher is gone: callbacks that still wait are not run, and the phones go on; close() ends the client"
 
 
 class QtDispatcher:
@@ -33,7 +30,8 @@ class QtDispatcher:
     a callback runs with ``exec()`` is a loop, too, but the callbacks of the same client wait until the dialog is closed:
     ``open()`` does without that.
 
-    When ``app`` is destroyed, what waits is not run, which the log says once (INFO); the client lives on, and so do the phones.
+    When ``app`` is destroyed, callbacks that wait are not run, and no other one will be, which the log says (INFO, callbacks); the client
+    lives on, and so do the phones: close() ends it.
 
     Make it on the thread of ``app``, with the application already made; that does not block. Raises UsageError where ``app`` is
     no Qt object, is destroyed already, belongs to another thread, or there is no application yet.
@@ -42,7 +40,9 @@ class QtDispatcher:
     def __init__(self, app: Any) -> None:
         core = _core_of(app)
         _check_thread(core, app)
-        self._waker = _Waker(core, app)
+        self.loop_end = LoopEnd()
+        """Tells the clients that ``app`` is gone; for the library."""
+        self._waker = _Waker(core, app, self.loop_end)
         # The client that holds this object may be given up in any thread.
         weakref.finalize(self, self._waker.retire).atexit = False
 
@@ -65,13 +65,14 @@ class _Waker:
     child of ``app``, and this object is kept until it is disposed of in Qt's thread.
     """
 
-    def __init__(self, core: Any, app: Any) -> None:
+    def __init__(self, core: Any, app: Any, loop_end: LoopEnd) -> None:
+        self._loop_end = loop_end
         self._exit = core.QCoreApplication.exit
         self._thread = threading.get_ident()
         self._waiting: deque[RunPending] = deque()
         # Re-entrant: a finalizer may call retire() in the middle of take().
         self._lock = threading.RLock()
-        self._signalled = self._retired = self._gone = self._told = False
+        self._signalled = self._retired = self._gone = False
         # A socket pair and not a pipe: Windows can only watch sockets.
         self._reader, self._writer = socket.socketpair()
         self._reader.setblocking(False)
@@ -94,12 +95,9 @@ class _Waker:
     def take(self, run_pending: RunPending) -> None:
         """Have callbacks run."""
         with self._lock:
-            gone = self._gone
-            if not gone:
+            if not self._gone:
                 self._waiting.append(run_pending)
                 self._wake_locked()
-        if gone:
-            self._tell()
 
     def retire(self) -> None:
         """Give up what belongs to Qt: nobody has the dispatcher any more, or ``app`` is gone."""
@@ -112,12 +110,6 @@ class _Waker:
             self._signalled = True
             self._writer.send(b"w")
 
-    def _tell(self) -> None:
-        with self._lock:
-            told, self._told = self._told, True
-        if not told:
-            notes.write(notes.CALLBACKS, logging.INFO, GONE)
-
     def _app_destroyed(self) -> None:
         if threading.get_ident() == self._thread:
             self._dispose()
@@ -128,13 +120,11 @@ class _Waker:
         """Take nothing more: the notifier is off, or destroyed, as it is with the application."""
         with self._lock:
             self._gone = True
-            waited = bool(self._waiting)
             self._waiting.clear()
             self._reader.close()
             self._writer.close()
         _at_work.discard(self)
-        if waited:
-            self._tell()
+        self._loop_end.tell()
 
     # ------------------------------------------------------------ Qt's thread; what raises here may abort the process
 

@@ -53,7 +53,7 @@ class Log(logging.Handler):
 
     def gone(self) -> list[tuple[str, str]]:
         """Return the layer and level of each record that says that the Qt object is gone."""
-        return [(one.name, one.levelname) for one in self.records if "is gone" in one.getMessage()]
+        return [(one.name, one.levelname) for one in self.records if "the event loop that ran the callbacks has ended" in one.getMessage()]
 
 
 log = Log()
