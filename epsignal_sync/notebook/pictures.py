@@ -105,7 +105,7 @@ def client_state(client: Client) -> str:
     """Return the state of a client's connection as HTML."""
     state = client.state
     if state is ConnectionState.CONNECTED and not client.healthy:
-        return markup.state("connected, but nothing was heard for long", "bad")
+        return markup.state("connected, nothing heard for long", "bad")
     return markup.state(state.value, CONNECTION_COLORS.get(state, "waiting"))
 
 

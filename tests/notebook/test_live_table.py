@@ -189,13 +189,26 @@ def test_call_that_is_over_before_anybody_looks(shell: Shell, client: eps.Client
 def test_call_that_ended_while_callbacks_hang(shell: Shell, phone: eps.Device, phones: Phones) -> None:
     alice, bob = phones
     may_go_on = threading.Event()
-    phone.on(eps.CallStarted, lambda event: may_go_on.wait(PATIENCE) if event.call.media else None)
+    phone.on(eps.CallStarted, lambda event: may_go_on.wait(2 * PATIENCE) if event.call.media else None)
     phone.watch()
     bob.call("22")
     wait_until(lambda: states(shell.display_pub.last) == [("from Bob (23)", "alert")])
     bob.hangup()
     wait_until(lambda: states(shell.display_pub.last) == [("from Bob (23)", "ended")])
     may_go_on.set()
+
+
+def test_call_without_media_is_not_shown(shell: Shell, phone: eps.Device, phones: Phones) -> None:
+    ended: list[eps.Call] = []
+    table = phone.watch()
+    phone.on(eps.CallEnded, lambda event: ended.append(event.call))
+    quiet = phone.dial("23", media=False)
+    quiet.hangup()
+    wait_until(lambda: quiet in ended)
+    phones[0].busy = True
+    phones[1].call("22")
+    wait_until(lambda: [row[-3] for row in rows(shell.display_pub.last)[1:]] == ["ended"])
+    assert quiet not in table._ended
 
 
 def test_only_so_many_ended_calls_are_kept(shell: Shell, phone: eps.Device, phones: Phones) -> None:

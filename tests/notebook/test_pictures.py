@@ -12,7 +12,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import epsignal_sync as eps
@@ -135,6 +135,11 @@ def test_client_in_trouble(client: eps.Client, pbx: SimulatedPBX, phones: Phones
     wait_until(lambda: client.state == "reconnecting" and not phone.attached)
     assert "reconnecting" in page(client).text and "connection reconnecting" in page(phone).text
     wait_until(lambda: "connected, perhaps over" in page(phone).text)
+
+
+def test_client_that_has_heard_nothing_for_long(client: eps.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client._connections[0], "is_alive", lambda now: False)
+    assert "connected, nothing heard for long" in page(client).text
 
 
 def test_client_before_connect_and_without_a_phone(client: eps.Client) -> None:
@@ -313,7 +318,8 @@ def check_harmless(html: str) -> None:
 def test_hostile_calls(client: eps.Client) -> None:
     device = client.attach(HW1)
 
-    @settings(max_examples=150)
+    # A loaded machine is slow at making them: that says nothing of the pictures.
+    @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
     @given(data=st.data())
     def check(data: st.DataObject) -> None:
         record = CallRecord(data.draw(st.integers() | st.just(10**4000)), time.time(), data.draw(st.sampled_from([None, True, False])))
@@ -333,6 +339,7 @@ def test_hostile_calls(client: eps.Client) -> None:
     check()
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(hw=anything.filter(bool), app=anything)
 def test_hostile_names_of_the_program_itself(hw: str, app: str) -> None:
     try:
@@ -345,6 +352,7 @@ def test_hostile_names_of_the_program_itself(hw: str, app: str) -> None:
     check_harmless(device._repr_html_())
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(anything)
 def test_any_text_is_shown_as_text(text: str) -> None:
     html = markup.escaped(text)
