@@ -315,7 +315,7 @@ def main() -> int:
     try:
         from simulated_team import Team
     except ImportError as error:
-        sys.exit(f"qt_wallboard: there is no simulated team ({error}): pip install 'epsignal-sync[simulator]'")
+        sys.exit(f"qt_wallboard: there is no simulated team: {error}")
     team = Team(options.team)
     team.start()
     try:

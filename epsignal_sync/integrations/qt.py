@@ -62,7 +62,7 @@ class _Waker:
 
     The socket may be closed only when Qt does not watch it any more, and Qt stops to watch only in its own thread. The garbage collector
     runs in any thread, and may destroy a window there together with its children and what they are connected to. So the notifier is no
-    child of ``app``, and this object is kept until it is disposed of in Qt's thread.
+    child of ``app``, and this object is kept until the notifier is destroyed in Qt's thread.
     """
 
     def __init__(self, core: Any, app: Any, loop_end: LoopEnd) -> None:
@@ -86,7 +86,7 @@ class _Waker:
         self._child = core.QObject(app)
         _at_work.add(self)
         self._notifier.activated.connect(lambda *_: self._woken())
-        self._notifier.destroyed.connect(lambda *_: self._close())
+        self._notifier.destroyed.connect(lambda *_: self._notifier_destroyed())
         self._timer.timeout.connect(lambda *_: self._run())
         self._child.destroyed.connect(lambda *_: self._app_destroyed())
 
@@ -116,14 +116,18 @@ class _Waker:
         else:
             self.retire()
 
+    def _notifier_destroyed(self) -> None:
+        """It was disposed of, or has gone with the application."""
+        self._close()
+        _at_work.discard(self)
+
     def _close(self) -> None:
-        """Take nothing more: the notifier is off, or destroyed, as it is with the application."""
+        """Take nothing more: Qt does not watch the socket any more."""
         with self._lock:
             self._gone = True
             self._waiting.clear()
             self._reader.close()
             self._writer.close()
-        _at_work.discard(self)
         self._loop_end.tell()
 
     # ------------------------------------------------------------ Qt's thread; what raises here may abort the process
@@ -174,7 +178,8 @@ class _Waker:
 
 
 _at_work: set[_Waker] = set()
-"""Those that Qt watches now: kept from the garbage collector, which would take them apart in whatever thread it runs."""
+"""Those whose notifier exists: kept from the garbage collector, which would take apart what Qt is connected to in whatever thread it
+runs; PyQt6 shows it its connections, and crashes then."""
 
 
 def _core_of(app: Any) -> Any:

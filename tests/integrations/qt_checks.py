@@ -110,9 +110,9 @@ def wait_until(condition: Callable[[], object]) -> None:
         time.sleep(0.002)
 
 
-def settle() -> None:
+def settle(times: int = 20) -> None:
     """Let Qt handle all that it has, a few times over."""
-    for _ in range(20):
+    for _ in range(times):
         core.QCoreApplication.sendPostedEvents(None, core.QEvent.Type.DeferredDelete.value)
         core.QCoreApplication.processEvents()
         time.sleep(0.001)
@@ -437,6 +437,29 @@ def object_collected_in_another_thread_while_the_client_lives(app: Any) -> None:
         assert dispatcher._waker._reader.fileno() == -1, "it is not closed"
 
 
+def collector_in_another_thread_all_the_time(app: Any) -> None:
+    ended = threading.Event()
+
+    def collect() -> None:
+        while not ended.wait(0.0005):
+            gc.collect(1)
+
+    other = threading.Thread(target=collect)
+    other.start()
+    for number in range(30):
+        one = core.QObject()
+        one.dispatcher = QtDispatcher(one)
+        one.itself = one if number % 2 else None
+        one.dispatcher(lambda: 0)
+        kept = QtDispatcher(app)
+        kept(lambda: 0)
+        core.QCoreApplication.processEvents()
+        del one, kept
+        settle(2)
+    ended.set()
+    other.join(PATIENCE)
+
+
 def objects_that_do_not_do(app: Any) -> None:
     def refusal(one: Any) -> str:
         try:
@@ -541,6 +564,7 @@ GROUPS: dict[str, tuple[bool, tuple[Callable[[Any], None], ...]]] = {
             no_descriptor_is_left,  # first: nothing of another check is about
             object_collected_in_another_thread,
             object_collected_in_another_thread_while_the_client_lives,
+            collector_in_another_thread_all_the_time,
             callbacks_run_on_the_gui_thread_in_order,
             nothing_runs_before_the_loop,
             callback_that_raises_is_reported_and_the_next_runs,
@@ -562,6 +586,7 @@ GROUPS: dict[str, tuple[bool, tuple[Callable[[Any], None], ...]]] = {
 
 
 def main() -> None:
+    faulthandler.enable()
     faulthandler.dump_traceback_later(100, exit=True)
     with_application, checks = GROUPS[sys.argv[2]]
     app = widgets.QApplication([]) if with_application else None

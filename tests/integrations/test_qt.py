@@ -41,6 +41,7 @@ def test_application_that_goes_on(binding: str) -> None:
         "no_descriptor_is_left",
         "object_collected_in_another_thread",
         "object_collected_in_another_thread_while_the_client_lives",
+        "collector_in_another_thread_all_the_time",
         "callbacks_run_on_the_gui_thread_in_order",
         "nothing_runs_before_the_loop",
         "callback_that_raises_is_reported_and_the_next_runs",
