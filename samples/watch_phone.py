@@ -1,7 +1,7 @@
 """Print the calls of one phone as they happen: the example of the README.
 
-python samples/watch_phone.py                        a simulated PBX with two phones and one call; ends by itself
-python samples/watch_phone.py URL APP HW             a real PBX; the App object's password in EPSIGNAL_PASSWORD
+    python samples/watch_phone.py                        a simulated PBX with two phones and one call; ends by itself
+    python samples/watch_phone.py URL APP HW             a real PBX; the App object's password in EPSIGNAL_PASSWORD
 """
 
 from __future__ import annotations
