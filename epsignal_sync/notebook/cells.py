@@ -10,7 +10,7 @@ import contextvars
 import functools
 import sys
 from collections.abc import Callable, Iterable
-from types import CodeType
+from types import CodeType, ModuleType, NoneType
 from typing import Any
 
 from attrs import field, frozen
@@ -115,7 +115,7 @@ class NotebookCells:
         if name_of(callback) != name_of(before):
             return False
         if cell is not None and other is not None:
-            return cell.place == other.place or not (_is_nameless(callback) or _is_made_elsewhere(callback))
+            return cell.place == other.place or (_has_own_name(callback) and _has_own_name(before))
         return not _is_nameless(callback) or _place_in_file(callback) == _place_in_file(before)
 
     def show_failure(self, subscription: Subscription, error: BaseException, secret: Iterable[bytes]) -> bool:
@@ -153,9 +153,16 @@ def _is_nameless(callback: Any) -> bool:
     return name_of(callback).endswith("<lambda>")
 
 
-def _is_made_elsewhere(callback: Any) -> bool:
-    """Whether a function of some module made it, such as block_callers(): then its name says nothing of what it is for."""
-    return "<locals>" in name_of(callback) and getattr(callback, "__module__", None) != "__main__"
+def _has_own_name(callback: Any) -> bool:
+    """Whether its name alone says which callback it is.
+
+    ``Queue.put`` and the name of a class do not say of which object, nor does a partial say with which arguments; what a
+    function of some module has made, such as block_callers(), is for anything.
+    """
+    if not hasattr(callback, "__qualname__") or not isinstance(getattr(callback, "__self__", None), (ModuleType, NoneType)):
+        return False
+    is_made_elsewhere = "<locals>" in name_of(callback) and getattr(callback, "__module__", None) != "__main__"
+    return not (_is_nameless(callback) or is_made_elsewhere)
 
 
 def _place_in_file(callback: Any) -> tuple[str, CodeType] | None:
