@@ -208,6 +208,40 @@ def test_name_in_another_cell_replaces_and_keeps_its_place(kernel: Kernel, pbx: 
     assert call_and_look(kernel, phones) == "True new second\n"
 
 
+def test_method_of_another_object_in_another_cell_replaces_nothing(kernel: Kernel, pbx: SimulatedPBX, phones: Phones) -> None:
+    connect(kernel, pbx)
+    kernel.run(
+        "import functools, queue\n"
+        "seen = []\n"
+        "class Team:\n"
+        "    def __init__(self, name): self.name = name\n"
+        "    def ringing(self, event): seen.append(self.name)\n"
+        "    __call__ = ringing\n"
+        "def note(name, event): seen.append(name)\n"
+    )
+    for cell, name in (("1", "sales"), ("2", "support"), ("1", "sales again")):
+        kernel.run(
+            f"phone.on(Setup, Team({name!r}).ringing); phone.on(Setup, Team({name!r}))\n"
+            f"waiting = queue.Queue(); phone.on(Setup, waiting.put); phone.on(Setup, functools.partial(note, {name!r}));",
+            f"team-{cell}",
+        )
+    assert call_and_look(kernel, phones) == "True sales again sales again sales again support support support\n"
+    assert kernel.run("print(len(phone._subscriptions), waiting.qsize())").output == "8 1\n"
+
+
+def test_table_of_a_callback_belongs_to_the_cell_of_the_callback(kernel: Kernel, pbx: SimulatedPBX, phones: Phones) -> None:
+    connect(kernel, pbx)
+    show = "shown = threading.Event()\n@phone.on(eps.CallStarted)\ndef show(event):\n    global table\n    table = phone.watch(); shown.set()"
+    run = kernel.run(show, "callback")
+    other = kernel.start("shown.wait(30);", "other")
+    ring(phones)
+    assert other.wait_ended() == ""
+    run.wait_output("<LiveTable of ")
+    assert kernel.run("print(table.active)", "other").output == "True\n"
+    kernel.run(show, "callback")
+    assert kernel.run("print(table.active)").output == "False\n"
+
+
 def test_interceptor_is_replaced_and_those_made_by_the_library_are_told_apart_by_their_cell(
     kernel: Kernel, pbx: SimulatedPBX, phones: Phones
 ) -> None:
