@@ -197,8 +197,8 @@ def test_calls_of_the_app(client: eps.Client, phones: Phones) -> None:
 
 def test_what_interceptors_did(client: eps.Client, phones: Phones) -> None:
     device = client.attach(HW1)
-    device.intercept(Setup, lambda event: Setup(cd=event.signal.cd, cg=event.signal.cg, complete=True, channel=-1))
-    device.intercept(Alert, lambda event: eps.DROP)
+    device.intercept(Setup, lambda event: Setup(cd=event.signal.cd, cg=event.signal.cg, complete=True, channel=-1), deadline=2)
+    device.intercept(Alert, lambda event: eps.DROP, deadline=2)
     with_history = []
     device.on(eps.CallStarted, lambda event: with_history.append(event.call) if event.call.media else None)
     phones[1].call("22")
@@ -313,7 +313,7 @@ def check_harmless(html: str) -> None:
 def test_hostile_calls(client: eps.Client) -> None:
     device = client.attach(HW1)
 
-    @settings(max_examples=150)
+    @settings(max_examples=50)  # of which each draws a dozen texts
     @given(data=st.data())
     def check(data: st.DataObject) -> None:
         record = CallRecord(data.draw(st.integers() | st.just(10**4000)), time.time(), data.draw(st.sampled_from([None, True, False])))
