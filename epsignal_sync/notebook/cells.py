@@ -10,7 +10,7 @@ import contextvars
 import functools
 import sys
 from collections.abc import Callable, Iterable
-from types import CodeType
+from types import CodeType, ModuleType, NoneType
 from typing import Any
 
 from attrs import field, frozen
@@ -55,6 +55,7 @@ class CellCallback:
     def __init__(self, callback: Callable[[Any], Any], cell: Cell) -> None:
         self.__wrapped__ = callback
         self.__qualname__ = name_of(callback)
+        self.has_own_name = _has_own_name(callback)
         self.cell = cell
         self.told = showing.Told()
         self._context = contextvars.copy_context()
@@ -101,21 +102,20 @@ class NotebookCells:
         return callback if cell is None else CellCallback(callback, cell)
 
     def replaces(self, new: Subscription, old: Subscription) -> bool:
-        """Whether a callback is the same as one of an earlier run. Runs no code of the application.
+        """Whether a callback is the same as one of an earlier run.
 
         What one run registers stays side by side, such as the callbacks that a loop makes. Outside of a notebook there are no
         runs: there each one counts as another run.
         """
-        cell, other = _cell_of(new.callback), _cell_of(old.callback)
-        if new.kind is not old.kind or (cell is None) is not (other is None):
+        callback, before = new.callback, old.callback
+        if new.kind is not old.kind or name_of(callback) != name_of(before):
             return False
-        if cell is not None and other is not None and cell.run == other.run:
+        if isinstance(callback, CellCallback) and isinstance(before, CellCallback):
+            if callback.cell.run == before.cell.run:
+                return False
+            return callback.cell.place == before.cell.place or (callback.has_own_name and before.has_own_name)
+        if isinstance(callback, CellCallback) or isinstance(before, CellCallback):
             return False
-        callback, before = inner(new.callback), inner(old.callback)
-        if name_of(callback) != name_of(before):
-            return False
-        if cell is not None and other is not None:
-            return cell.place == other.place or not (_is_nameless(callback) or _is_made_elsewhere(callback))
         return not _is_nameless(callback) or _place_in_file(callback) == _place_in_file(before)
 
     def show_failure(self, subscription: Subscription, error: BaseException, secret: Iterable[bytes]) -> bool:
@@ -132,11 +132,6 @@ class NotebookCells:
         showing.show_late(told, show, text)
 
 
-def inner(callback: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Return what the application registered."""
-    return callback.__wrapped__ if isinstance(callback, CellCallback) else callback
-
-
 def name_of(callback: Any) -> str:
     """Return the qualified name of a callback; of an object that can be called, that of its class."""
     while isinstance(callback, functools.partial):
@@ -145,17 +140,20 @@ def name_of(callback: Any) -> str:
     return name if isinstance(name, str) else type(callback).__qualname__
 
 
-def _cell_of(callback: Callable[[Any], Any]) -> Cell | None:
-    return callback.cell if isinstance(callback, CellCallback) else None
-
-
 def _is_nameless(callback: Any) -> bool:
     return name_of(callback).endswith("<lambda>")
 
 
-def _is_made_elsewhere(callback: Any) -> bool:
-    """Whether a function of some module made it, such as block_callers(): then its name says nothing of what it is for."""
-    return "<locals>" in name_of(callback) and getattr(callback, "__module__", None) != "__main__"
+def _has_own_name(callback: Any) -> bool:
+    """Whether its name alone says which callback it is.
+
+    ``Queue.put`` and the name of a class do not say of which object, nor does a partial say with which arguments; what a
+    function of some module has made, such as block_callers(), is for anything.
+    """
+    if not hasattr(callback, "__qualname__") or not isinstance(getattr(callback, "__self__", None), (ModuleType, NoneType)):
+        return False
+    is_made_elsewhere = "<locals>" in name_of(callback) and getattr(callback, "__module__", None) != "__main__"
+    return not (_is_nameless(callback) or is_made_elsewhere)
 
 
 def _place_in_file(callback: Any) -> tuple[str, CodeType] | None:

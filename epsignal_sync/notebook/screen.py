@@ -6,11 +6,12 @@ Knows nothing of what is shown. IPython is never imported here: where it is not 
 from __future__ import annotations
 
 import secrets
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from ..errors import UsageError
+from . import showing
+from .cells import current_cell
 
 
 class Screen:
@@ -23,7 +24,7 @@ class Screen:
         self._shell = shell
         self._publisher = shell.display_pub  # kept: while another cell captures its output, the shell has another one
         self._id = secrets.token_hex(16)
-        self._place, self._run = _cell(shell)
+        self._cell = current_cell()
         self._rerun: Callable[[], None] | None = None
         self.is_elsewhere = False
         """Whether it is shown below another cell, too."""
@@ -39,7 +40,8 @@ class Screen:
 
     def show_elsewhere(self, html: str, text: str) -> None:
         """Show it below the cell that runs now, unless that is the one where it is shown already."""
-        if _cell(self._shell)[1] != self._run or self._run is None:
+        cell = current_cell()
+        if cell is None or self._cell is None or cell.run != self._cell.run:
             self.is_elsewhere = True
             self._publish(self._shell.display_pub, html, text, update=False)
 
@@ -59,8 +61,8 @@ class Screen:
             self._shell.events.unregister("pre_run_cell", self._cell_runs)
 
     def _cell_runs(self, info: object = None) -> None:
-        rerun = self._rerun
-        if rerun is not None and self._place is not None and _cell(self._shell)[0] == self._place:
+        rerun, cell = self._rerun, current_cell()
+        if rerun is not None and cell is not None and self._cell is not None and cell.place == self._cell.place:
             rerun()
 
     def _publish(self, publisher: Any, html: str, text: str, *, update: bool) -> None:
@@ -69,22 +71,10 @@ class Screen:
 
 def find_screen(verb: str) -> Screen:
     """Return a new output of this notebook. Raises UsageError where there is none."""
-    ipython = sys.modules.get("IPython")
-    shell = None if ipython is None else ipython.get_ipython()
+    shell = showing.shell()
     if getattr(shell, "kernel", None) is None:
         raise UsageError(
             f"{verb} shows a live table in a Jupyter notebook, and this is none: install the extra with pip install "
             "'epsignal-sync[notebook]' and run it in a notebook, or use the command epsignal monitor in a terminal"
         )
     return Screen(shell)
-
-
-def _cell(shell: Any) -> tuple[str | None, str | None]:
-    """Return what tells the cell that runs now from others, and this run of it from others; None where that is not known.
-
-    A cell has an id where the front end sends one (JupyterLab, VS Code), else its text stands for it.
-    """
-    request = shell.get_parent()
-    parts = [request.get(name) for name in ("metadata", "content", "header")] if isinstance(request, dict) else []
-    metadata, content, header = [part if isinstance(part, dict) else {} for part in parts] or [{}, {}, {}]
-    return metadata.get("cellId") or content.get("code"), header.get("msg_id")

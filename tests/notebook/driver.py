@@ -37,10 +37,13 @@ def make_manager(directory: pathlib.Path) -> Any:
     argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
     (spec / "kernel.json").write_text(json.dumps({"argv": argv, "display_name": "this", "language": "python"}))
     specs = KernelSpecManager(kernel_dirs=[str(directory / "kernels")], ensure_native_kernel=False)
-    # Sockets in the file system: no port to collide on, and no warning that anybody could listen.
+    # Sockets in the file system: no port to collide on, and no warning that anybody could listen. Their path is relative, as
+    # the system takes at most a hundred characters; the kernel starts in the directory where this process is. It is given
+    # time to end: the usual 2.5 s may be too short for a busy machine, and then it is killed.
+    os.chdir(directory)
     return KernelManager(
-        kernel_name="this", kernel_spec_manager=specs, transport="ipc", connection_file=str(directory / "connection.json"),
-        ip=str(directory / "kernel"),
+        kernel_name="this", kernel_spec_manager=specs, transport="ipc", connection_file=str(directory / "connection.json"), ip="kernel",
+        shutdown_wait_time=PATIENCE,
     )  # fmt: skip
 
 

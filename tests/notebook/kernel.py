@@ -34,6 +34,10 @@ class Run:
         """Whether the kernel is through with it."""
         return any(kind == "status" and content["execution_state"] == "idle" for kind, content in self._contents)
 
+    def shown(self, kind: str) -> list[dict[str, Any]]:
+        """Return what is shown below the cell so far as one kind of message, such as "display_data"."""
+        return [content for one, content in self._contents if one == kind]
+
     @property
     def output(self) -> str:
         """What is shown below the cell so far: texts, what was displayed, and the name of an error that ended it."""

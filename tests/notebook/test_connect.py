@@ -144,7 +144,7 @@ def test_same_name_kind_and_scope_is_replaced(pbx: SimulatedPBX, phones: tuple[S
         phone.on(Setup, ringing)
         phone.on(Signal, ringing)  # another kind
         client.on(Setup, ringing)  # another scope
-        phone.intercept(Setup, lambda event, number=number: seen.append(f"asked {number}"))  # type: ignore[misc]
+        phone.intercept(Setup, lambda event, number=number: seen.append(f"asked {number}"), deadline=2)  # type: ignore[misc]
         phone.on(Setup, lambda event, number=number: seen.append(f"first {number}"))  # type: ignore[misc]
         phone.on(Setup, lambda event, number=number: seen.append(f"second {number}"))  # type: ignore[misc]
     found = seen_by(client, phones, seen)

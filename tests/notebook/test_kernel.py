@@ -84,7 +84,7 @@ def test_output_lands_below_the_cell_that_registered(kernel: Kernel, pbx: Simula
         "    event.call.on(Rel, later)\n"
         "def later(event): print('later')\n"
     )
-    interceptor = kernel.run("@phone.intercept(Setup)\ndef asked(event):\n    print('asked'); display('asked, too')\n")
+    interceptor = kernel.run("@phone.intercept(Setup, deadline=2)\ndef asked(event):\n    print('asked'); display('asked, too')\n")
     both = kernel.run("client.on(eps.CallEnded, lambda event: print('lambda'))\nprint('from the cell')")
     kernel.run("over = threading.Event()\nclient.on(eps.CallEnded, lambda event: over.set());")
     busy = kernel.start("over.wait(30);")
@@ -109,7 +109,7 @@ def test_failures_are_told_once_below_their_cell(kernel: Kernel, pbx: SimulatedP
         "    except ZeroDivisionError:\n"
         "        raise KeyError('the password is pwd-or-so')\n"
     )
-    interceptor = kernel.run("@phone.intercept(Setup)\ndef asked(event):\n    return 5\n")
+    interceptor = kernel.run("@phone.intercept(Setup, deadline=2)\ndef asked(event):\n    return 5\n")
     leaving = kernel.run("@phone.on(Setup)\ndef leave(event):\n    sys.exit('gone')\n")
     kernel.run("seen = []\nclient.on(eps.CallbackFailed, lambda event: seen.append(type(event.error).__name__));")
     other = kernel.run("pass")
@@ -156,7 +156,7 @@ def test_failures_reach_a_log_that_the_notebook_configures(kernel: Kernel, pbx: 
 
 def test_late_interceptor_is_told_below_its_cell(kernel: Kernel, pbx: SimulatedPBX, phones: Phones) -> None:
     connected = connect(kernel, pbx)
-    run = kernel.run("go = threading.Event()\n@phone.intercept(Setup, deadline=0.05)\ndef slow(event):\n    go.wait(30)\n")
+    run = kernel.run("go = threading.Event()\n@phone.intercept(Setup, deadline=1)\ndef slow(event):\n    go.wait(30)\n")
     other = kernel.run("pass")
     ring(phones)
     assert run.wait_output("longer deadline=").startswith(
@@ -208,16 +208,88 @@ def test_name_in_another_cell_replaces_and_keeps_its_place(kernel: Kernel, pbx: 
     assert call_and_look(kernel, phones) == "True new second\n"
 
 
+def test_method_of_another_object_in_another_cell_replaces_nothing(kernel: Kernel, pbx: SimulatedPBX, phones: Phones) -> None:
+    connect(kernel, pbx)
+    kernel.run(
+        "import functools, queue\n"
+        "seen = []\n"
+        "class Team:\n"
+        "    def __init__(self, name): self.name = name\n"
+        "    def ringing(self, event): seen.append(self.name)\n"
+        "    __call__ = ringing\n"
+        "def note(name, event): seen.append(name)\n"
+    )
+    for cell, name in (("1", "sales"), ("2", "support"), ("1", "sales again")):
+        kernel.run(
+            f"phone.on(Setup, Team({name!r}).ringing); phone.on(Setup, Team({name!r}))\n"
+            f"waiting = queue.Queue(); phone.on(Setup, waiting.put); phone.on(Setup, functools.partial(note, {name!r}));",
+            f"team-{cell}",
+        )
+    assert call_and_look(kernel, phones) == "True sales again sales again sales again support support support\n"
+    assert kernel.run("print(len(phone._subscriptions), waiting.qsize())").output == "8 1\n"
+
+
+def test_table_of_a_callback_belongs_to_the_cell_of_the_callback(kernel: Kernel, pbx: SimulatedPBX, phones: Phones) -> None:
+    connect(kernel, pbx)
+    show = (
+        "shown = threading.Event()\n"
+        "@phone.on(eps.CallStarted)\n"
+        "def show(event):\n    global table\n    table = phone.watch(); shown.set()"
+    )
+    run = kernel.run(show, "callback")
+    other = kernel.start("shown.wait(30);", "other")
+    ring(phones)
+    assert other.wait_ended() == ""
+    run.wait_output("<LiveTable of ")
+    assert kernel.run("print(table.active)", "other").output == "True\n"
+    kernel.run(show, "callback")
+    assert kernel.run("print(table.active)").output == "False\n"
+
+
+def test_pictures_and_a_table_that_goes_on_while_other_cells_run(kernel: Kernel, pbx: SimulatedPBX, phones: Phones) -> None:
+    alice, bob = phones
+    connect(kernel, pbx)
+    kernel.run("over = threading.Event()\nclient.on(eps.CallEnded, lambda event: over.set() if event.call.media else None);")
+    (picture,) = kernel.run("phone").shown("execute_result")
+    assert "Phone" in picture["data"]["text/html"] and "attached" in picture["data"]["text/plain"]
+    (table,) = kernel.run("table = phone.watch()\ntable", "table").shown("display_data")
+    assert "no call yet" in table["data"]["text/html"]
+
+    def is_updated(state: str) -> bool:
+        updates = [content for kind, _, content in kernel.published if kind == "update_display_data"]
+        return any(one["transient"] == table["transient"] and state in one["data"]["text/html"] for one in updates)
+
+    busy = kernel.start("over.wait(60);", "busy")
+    call = bob.call("22")
+    kernel.wait_until(lambda: is_updated("alert"), "the table does not show the call")
+    assert not busy.ended
+    call.hangup()
+    busy.wait_ended()
+    (elsewhere,) = kernel.run("table", "elsewhere").shown("display_data")
+    assert elsewhere["transient"] == table["transient"]
+    again = kernel.run("first = table\ntable = phone.watch()\nprint(first.active, table.active)", "table")
+    assert again.output.endswith("False True\n")
+    bob.call("22")
+    alice.wait("alert")
+    kernel.run("while not phone.media_calls: time.sleep(0.01)")
+    (picture,) = kernel.run("next(iter(phone.media_calls.values()))").shown("execute_result")
+    assert "PBX to phone" in picture["data"]["text/html"] and "Bob" in picture["data"]["text/plain"]
+    kernel.run("client.close()")
+    assert kernel.run(
+        "for thread in threading.enumerate():\n    if thread.name == 'epsignal-tables': thread.join(30)\nprint(table.active)"
+    ).output == "False\n"
+
+
 def test_interceptor_is_replaced_and_those_made_by_the_library_are_told_apart_by_their_cell(
     kernel: Kernel, pbx: SimulatedPBX, phones: Phones
 ) -> None:
     connect(kernel, pbx)
-    kernel.run("seen = []\n@phone.intercept(Setup)\ndef asked(event): seen.append('old')")
-    kernel.run("@phone.intercept(Setup, to_device=True)\ndef asked(event): seen.append('new')")
+    kernel.run("seen = []\n@phone.intercept(Setup, deadline=2)\ndef asked(event): seen.append('old')")
+    kernel.run("@phone.intercept(Setup, to_device=True, deadline=2)\ndef asked(event): seen.append('new')")
     block_nobody = "phone.intercept(Setup, eps.block_callers(lambda caller: False));"
     kernel.run(block_nobody)
     kernel.run(block_nobody)
-    block_bob = "phone.intercept(Setup, eps.block_callers(lambda caller: caller.num == '23', cause=21));"
+    block_bob = "phone.intercept(Setup, eps.block_callers(lambda caller: caller.num == '23', cause=21), deadline=2);"
     kernel.run(block_bob)
     kernel.run("phone.intercept(Setup, eps.block_callers(lambda caller: caller.num == '99'));")
     assert kernel.run("print(len(phone._interceptors))").output == "4\n"

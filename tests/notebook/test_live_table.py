@@ -1,17 +1,14 @@
-"""The table that goes on while other cells run: with the machinery of a notebook recorded here, and in a real kernel."""
+"""The table that goes on while other cells run, with the machinery of a notebook recorded here. In a real kernel: test_kernel.py."""
 
 from __future__ import annotations
 
 import functools
 import logging
-import os
 import re
-import subprocess
 import sys
 import threading
 import types
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -99,7 +96,7 @@ def shell(monkeypatch: pytest.MonkeyPatch) -> Shell:
 
 @pytest.fixture(autouse=True)
 def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The tests need not wait half a second for each step; one in a kernel does."""
+    """The tests need not wait half a second for each step; those in a kernel do."""
     monkeypatch.setattr(painter, "INTERVAL", 0.02)
 
 
@@ -491,100 +488,3 @@ def test_client_is_closed_already(shell: Shell, client: eps.Client, phone: eps.D
     with pytest.raises(eps.ClosedError, match="make a new one with connect"):
         phone.watch()
     assert shell.display_pub.shown == []
-
-
-# ------------------------------------------------------------ a real kernel
-
-IN_A_KERNEL = '''
-import queue, sys, time
-from pathlib import Path
-from jupyter_client.manager import start_new_kernel
-
-FLAG, PATIENCE = Path(sys.argv[1]), 60
-manager, client = start_new_kernel(startup_timeout=PATIENCE, kernel_name="python3")
-
-def send(code, cell):
-    message = client.session.msg("execute_request", {"code": code, "silent": False, "store_history": True,
-        "user_expressions": {}, "allow_stdin": False, "stop_on_error": True}, metadata={"cellId": cell})
-    client.shell_channel.send(message)
-    return message["header"]["msg_id"]
-
-def outputs(request):
-    """Yield what is shown, until the cell is done; then None."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        try:
-            message = client.get_iopub_msg(timeout=1)
-        except queue.Empty:
-            continue
-        kind, content = message["msg_type"], message["content"]
-        assert kind != "error", content["traceback"]
-        if kind == "status" and content["execution_state"] == "idle" and message["parent_header"]["msg_id"] == request:
-            return
-        if "data" in content:
-            yield kind, content.get("transient", {}).get("display_id"), content["data"]
-    raise AssertionError("the cell did not end in time")
-
-def run(code, cell):
-    return list(outputs(send(code, cell)))
-
-try:
-    run("""
-import time
-from pathlib import Path
-import epsignal_sync as eps
-from epsignal_sync.simulator import SimulatedPBX
-
-pbx = SimulatedPBX().start()
-pbx.add_app("phones", password="pwd")
-alice = pbx.add_phone("0090334f1a2b", number="22", sip="alice", name="Alice")
-bob = pbx.add_phone("0090334f1a2c", number="23", sip="bob", name="Bob")
-client = eps.connect(pbx.url, app="phones", password="pwd")
-phone = client.attach(alice.hw)
-phone.wait_attached()
-
-def wait_for(path):
-    deadline = time.monotonic() + 60
-    while not Path(path).exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-""", "one")
-    [(kind, _, data)] = run("phone", "two")
-    assert kind == "execute_result" and "Phone" in data["text/html"] and "attached" in data["text/plain"], data
-    [(kind, table, data)] = [one for one in run("table = phone.watch()\\ntable", "three") if one[0] == "display_data"]
-    assert "no call yet" in data["text/html"], data
-    seen = []
-    for kind, shown, data in outputs(send(f"bob.call('22'); wait_for({str(FLAG)!r})", "four")):
-        assert (kind, shown) == ("update_display_data", table), (kind, data)
-        seen.append(data["text/html"])
-        if "alert" in seen[-1]:
-            FLAG.touch()  # it was there while this cell ran: only now it ends
-    assert "alert" in seen[-1], seen
-    [(kind, shown, _)] = [one for one in run("table", "five") if one[0] != "update_display_data"]
-    assert (kind, shown) == ("display_data", table)
-    run("alice.answer(); other = table; table = phone.watch(); assert not other.active", "three")
-    [(kind, _, data)] = [one for one in run("next(iter(phone.media_calls.values()))", "six") if one[0] == "execute_result"]
-    assert "PBX to phone" in data["text/html"] and "Bob" in data["text/plain"], data
-    run("""
-client.close()
-pbx.close()
-import threading
-for thread in threading.enumerate():
-    if thread.name == "epsignal-tables":
-        thread.join(60)
-        assert not thread.is_alive()
-assert not table.active
-""", "seven")
-finally:
-    client.stop_channels()
-    manager.shutdown_kernel(now=True)
-print("passed")
-'''
-
-
-def test_in_a_kernel(tmp_path: Path) -> None:
-    """Everything that blocks in there has a bound of its own; this one is for the process."""
-    environment = {**os.environ, "IPYTHONDIR": str(tmp_path / "ipython"), "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime")}
-    command = [sys.executable, "-c", IN_A_KERNEL, str(tmp_path / "flag")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False, env=environment)
-    assert done.stdout.strip().endswith("passed"), done.stderr
