@@ -472,8 +472,8 @@ def test_ctrl_c_takes_nothing_from_who_hears_of_the_call(peer: Peer) -> None:
 
         for kind in (Signal, eps.CallStarted, eps.CallStateChanged, eps.CallEnded):
             device.on(kind, interrupted)
-        for kind in ("setup", "rel"):
-            peer.send(peer.signaling(1, {"type": kind}))
+        for name in ("setup", "rel"):
+            peer.send(peer.signaling(1, {"type": name}))
         for _ in "12":
             with pytest.raises(KeyboardInterrupt):
                 while True:
