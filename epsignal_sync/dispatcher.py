@@ -110,7 +110,7 @@ class CallbackThread:
     @property
     def idle(self) -> bool:
         """Whether no callback runs and none waits. A callback may register others for what comes after it."""
-        return not self._running and not self._jobs
+        return not self._jobs and not self._running  # in this order: a job is taken by who runs already
 
     @property
     def backlog(self) -> tuple[int, int]:

@@ -39,12 +39,12 @@ class Postbox:
     def wanted(self, device: Device | None = None, record: CallRecord | None = None) -> bool:
         """Whether anybody could want an event of this scope: a callback is there, or one runs that may register others."""
         return bool(
-            self._client._subscriptions
+            self._jobs
+            or self._held
+            or not self._callbacks.idle  # before looking for callbacks: the last one that ran may have registered some
+            or self._client._subscriptions
             or (device is not None and device._subscriptions)
             or (record is not None and record.view is not None and record.view._subscriptions)
-            or self._jobs
-            or self._held
-            or not self._callbacks.idle
         )
 
     def put_message(self, received: Received, device: Device | None, change: Change, *, unrouted: bool = False) -> None:
