@@ -19,7 +19,7 @@ import epsignal_sync as eps
 from epsignal_sync.simulator import Faults, SimulatedPBX, SimulatedPhone
 
 from .conftest import HW1, HW2, wait_until
-from .test_samples import PATIENCE, ROOT, finish, line_of, start
+from .test_samples import PATIENCE, ROOT, end_of, finish, line_of, start
 
 SAMPLE = str(ROOT / "samples" / "wsgi_service.py")
 TOKEN = "t0ken"
@@ -208,14 +208,15 @@ def test_calls_are_forgotten_in_the_end(phones: Phones, client: eps.Client) -> N
     assert left in ([3, 4, 5], [4, 5])  # the last one may have been over at once
 
 
-def test_called_wrongly(pbx: SimulatedPBX) -> None:
+def test_called_wrongly(pbx: SimulatedPBX, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     complete = dict(EPSIGNAL_URL=pbx.url, EPSIGNAL_APP="phones", EPSIGNAL_PASSWORD="wr0ng", EPSIGNAL_PHONES=HW1, SERVICE_TOKEN=TOKEN)
     for arguments, variables, said in (
-        (["x"], {}, "usage: "), (["0", "0"], {}, "usage: "), (["0"], {**complete, "SERVICE_TOKEN": ""}, "wsgi_service: set "),
-        (["0"], complete, "wsgi_service: "), (["65536"], {}, "usage: "),
+        (["x"], complete, "usage: "), (["0", "0"], complete, "usage: "), (["65536"], complete, "usage: "),
+        (["0"], {**complete, "SERVICE_TOKEN": ""}, "wsgi_service: set "), (["0"], complete, "wsgi_service: "),
     ):  # fmt: skip
-        code, output, errors = finish(start(SAMPLE, *arguments, **variables))
-        assert code == 1 and output == "" and errors.startswith(said) and errors.count("\n") == 1 and "wr0ng" not in errors
+        end = end_of(monkeypatch, SAMPLE, *arguments, **variables)
+        assert end.startswith(said) and "\n" not in end and "wr0ng" not in end, end
+    assert capsys.readouterr() == ("", "")
 
 
 def test_nothing_happens_when_it_is_imported(tmp_path: pathlib.Path) -> None:
