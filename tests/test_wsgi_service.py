@@ -135,6 +135,13 @@ def test_who_has_no_token_gets_nothing(service: Service) -> None:
             assert (status, headers["WWW-Authenticate"]) == (401, "Bearer") and "token" in answer["error"], token
 
 
+def test_token_with_other_letters(client: eps.Client) -> None:
+    http = runpy.run_path(SAMPLE)["service"](client, [HW1], "sésame").test_client()
+    for token, status in (("sésame", 200), ("sesame", 401)):
+        sent = f"Bearer {token}".encode().decode("latin-1")  # as a WSGI server hands it over where curl has sent UTF-8
+        assert http.get("/calls", headers={"Authorization": sent}).status_code == status
+
+
 def test_hostile_requests(service: Service, phones: Phones) -> None:
     numbers: tuple[object, ...] = ("", "bob", "2 3", "23\n", "\u0662\u0663", "2" * 33, "++1", [])
     deep = b'{"hw": ' + b"[" * 4000
