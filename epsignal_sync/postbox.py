@@ -39,9 +39,11 @@ class Postbox:
     def wanted(self, device: Device | None = None, record: CallRecord | None = None) -> bool:
         """Whether anybody could want an event of this scope: a callback is there, or one runs that may register others."""
         return bool(
-            self._jobs
+            self._client._subscriptions  # the usual case, and the quickest
+            or self._jobs
             or self._held
-            or not self._callbacks.idle  # before looking for callbacks: the last one that ran may have registered some
+            or not self._callbacks.idle
+            # Only now, and once more: the last callback that ran may have registered some meanwhile.
             or self._client._subscriptions
             or (device is not None and device._subscriptions)
             or (record is not None and record.view is not None and record.view._subscriptions)
