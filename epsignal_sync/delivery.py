@@ -151,7 +151,6 @@ def _run_call_event(kind: type[CallEvent], client: Client, device: Device, recor
 
 def call_back(client: Client, calls: list[tuple[Subscription, Any]]) -> None:
     """Run callbacks, each isolated from the others."""
-    interrupt: KeyboardInterrupt | None = None
     callbacks, thread = client._callbacks, threading.get_ident()
     for subscription, event in calls:
         if callbacks.closed:
@@ -163,13 +162,11 @@ def call_back(client: Client, calls: list[tuple[Subscription, Any]]) -> None:
             subscription.callback(event)
         except BaseException as error:  # sys.exit() in a callback must not end the callbacks of everybody else
             if isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread():
-                interrupt = error  # Ctrl-C, in a program that runs its callbacks itself: the other callbacks come first
+                callbacks.interrupt = error  # Ctrl-C, in a program that runs its callbacks itself: the other callbacks come first
             else:
                 report_failure(client, subscription, event, error)
         finally:
             callbacks.run = None
-    if interrupt is not None:
-        raise interrupt
 
 
 def report_failure(client: Client, subscription: Subscription, event: Any, error: BaseException) -> None:

@@ -87,6 +87,8 @@ class CallbackThread:
         self._runner = 0
         self.run: Run | None = None
         """The callback that runs now; set by who runs it."""
+        self.interrupt: KeyboardInterrupt | None = None
+        """Ctrl-C in a callback; set by who runs it, and raised when what else belongs to its job has run."""
         self._closing = False
         self.closed = False
         """Whether no callback starts any more: close() is through, or the dispatcher's loop has ended."""
@@ -108,7 +110,7 @@ class CallbackThread:
     @property
     def idle(self) -> bool:
         """Whether no callback runs and none waits. A callback may register others for what comes after it."""
-        return not self._running and not self._jobs
+        return not self._jobs and not self._running  # in this order: a job is taken by who runs already
 
     @property
     def backlog(self) -> tuple[int, int]:
@@ -230,6 +232,9 @@ class CallbackThread:
                     job()
                 except BaseException as error:  # a job isolates its callbacks itself; whatever comes through must not end them all
                     self._note_failure(error)
+                if self.interrupt is not None:
+                    interrupt, self.interrupt = self.interrupt, None
+                    raise interrupt
                 if self._notes and self._dispatcher is None:
                     self._write_notes()
         finally:

@@ -39,12 +39,14 @@ class Postbox:
     def wanted(self, device: Device | None = None, record: CallRecord | None = None) -> bool:
         """Whether anybody could want an event of this scope: a callback is there, or one runs that may register others."""
         return bool(
-            self._client._subscriptions
-            or (device is not None and device._subscriptions)
-            or (record is not None and record.view is not None and record.view._subscriptions)
+            self._client._subscriptions  # the usual case, and the quickest
             or self._jobs
             or self._held
             or not self._callbacks.idle
+            # Only now, and once more: the last callback that ran may have registered some meanwhile.
+            or self._client._subscriptions
+            or (device is not None and device._subscriptions)
+            or (record is not None and record.view is not None and record.view._subscriptions)
         )
 
     def put_message(self, received: Received, device: Device | None, change: Change, *, unrouted: bool = False) -> None:

@@ -199,7 +199,7 @@ def simulate() -> None:
 def main() -> None:
     if len(sys.argv) == 1:
         simulate()
-    elif len(sys.argv) == 6 and sys.argv[4].isdecimal() and "EPSIGNAL_PASSWORD" in os.environ:
+    elif len(sys.argv) == 6 and sys.argv[4].isdecimal() and int(sys.argv[4]) < 65536 and "EPSIGNAL_PASSWORD" in os.environ:
         url, app, hw, port, path = sys.argv[1:]
 
         def report(text: str) -> None:
@@ -215,7 +215,7 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (eps.EpSignalError, OSError, OverflowError) as error:
+    except (eps.EpSignalError, OSError) as error:
         sys.exit(f"legacy_loop: {error}")
     except KeyboardInterrupt:
         pass

@@ -135,7 +135,7 @@ def service(client: eps.Client, phones: Collection[str], token: str) -> Flask:
 
     @app.before_request
     def authenticate() -> None:
-        given = request.headers.get("Authorization", "").encode()
+        given = request.headers.get("Authorization", "").encode("latin-1")  # the bytes as they came: so WSGI decodes them
         if not hmac.compare_digest(given, b"Bearer " + token.encode()):
             abort(401, "the header Authorization: Bearer, with the token of this service, is missing or wrong")
 

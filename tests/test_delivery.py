@@ -461,6 +461,28 @@ def test_manual_dispatcher_lets_ctrl_c_through(peer: Peer) -> None:
         peer.drop()
 
 
+def test_ctrl_c_takes_nothing_from_who_hears_of_the_call(peer: Peer) -> None:
+    with peer.client(dispatcher=eps.ManualDispatcher()) as client:
+        device = peer.attach(client)
+        told: list[type] = []
+
+        def interrupted(event: object) -> None:
+            told.append(type(event))
+            raise KeyboardInterrupt
+
+        for kind in (Signal, eps.CallStarted, eps.CallStateChanged, eps.CallEnded):
+            device.on(kind, interrupted)
+        for name in ("setup", "rel"):
+            peer.send(peer.signaling(1, {"type": name}))
+        for _ in "12":
+            with pytest.raises(KeyboardInterrupt):
+                while True:
+                    client.process_events(PATIENCE)
+        assert told == [eps.SignalEvent, eps.CallStarted, eps.SignalEvent, eps.CallStateChanged, eps.CallEnded]
+        assert client.process_events(0) == 0, "each is raised once"
+        peer.drop()
+
+
 def test_close_from_a_signal_handler_in_the_middle_of_process_events(peer: Peer) -> None:
     """A handler runs in the main thread between any two instructions; here it is another thread, and each call of a function."""
     client = peer.client(dispatcher=eps.ManualDispatcher())

@@ -16,7 +16,7 @@ import pytest
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from .conftest import HW1, wait_until
-from .test_samples import PATIENCE, ROOT, finish, interrupt, line_of, running, start
+from .test_samples import PATIENCE, ROOT, end_of, finish, interrupt, line_of, running, start
 
 SAMPLE = str(ROOT / "samples" / "legacy_loop.py")
 Phones = tuple[SimulatedPhone, SimulatedPhone]
@@ -127,6 +127,7 @@ def test_hostile_people_and_names(pbx: SimulatedPBX, phones: Phones, tmp_path: p
         mallory.call("22")
         lines = [line(told)]
         while not lines[-1].startswith("M"):
+            assert lines[-1], "the service has ended"
             lines.append(line(told))
         assert lines[-1] == "M?Bob (23) null?[2J (24) alert"
         assert interrupt(process) == []
@@ -156,16 +157,17 @@ def test_connection_is_lost_meanwhile(pbx: SimulatedPBX, phones: Phones, tmp_pat
         assert (code, output) == (1, "") and errors.splitlines()[-1].startswith("legacy_loop: ") and "Traceback" not in errors
 
 
-def test_called_wrongly(tmp_path: pathlib.Path) -> None:
+def test_called_wrongly(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         for arguments, said in (
             (["one"], "usage: "), (["ws://127.0.0.1:1", "phones", HW1, "x", "report"], "usage: "),
             (["ws://127.0.0.1:1", "phones", HW1, port, "report"], "legacy_loop: "),
-            (["ws://127.0.0.1:1", "phones", HW1, "99999", "report"], "legacy_loop: "),
+            (["ws://127.0.0.1:1", "phones", HW1, "99999", "report"], "usage: "),
         ):  # fmt: skip
-            code, output, errors = finish(start(SAMPLE, *arguments, EPSIGNAL_PASSWORD="pwd"))
-            assert code == 1 and output == "" and errors.startswith(said) and errors.count("\n") == 1
+            end = end_of(monkeypatch, SAMPLE, *arguments, EPSIGNAL_PASSWORD="pwd")
+            assert end.startswith(said) and "\n" not in end, end
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("sample", ["legacy_loop", "wsgi_service"])

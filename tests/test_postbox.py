@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import epsignal_sync as eps
+from epsignal_sync.dispatcher import CallbackThread
 from epsignal_sync.messages import Alert, NameIdentification, Signal
+from epsignal_sync.postbox import Postbox
 
 from .conftest import PATIENCE, wait_until
 from .peer import Peer
@@ -25,6 +29,32 @@ def test_nobody_listens_nothing_is_queued(peer: Peer, peer_client: eps.Client, c
     late: list[object] = []
     peer_client.on(NameIdentification, late.append)
     assert late == []
+
+
+class Jobs(deque[Any]):
+    """Jobs of which the last is taken, and what happens then happens, just before somebody looks whether there are any."""
+
+    def __init__(self, then: Callable[[], object]) -> None:
+        super().__init__([None])
+        self.then = then
+
+    def __len__(self) -> int:
+        if super().__len__():
+            self.pop()
+            self.then()
+        return 0
+
+
+def test_callback_begins_while_it_is_asked_whether_one_runs() -> None:
+    callbacks = CallbackThread(None)
+    callbacks._jobs = Jobs(lambda: setattr(callbacks, "_running", True))
+    assert not callbacks.idle
+
+
+def test_last_callback_registers_another_while_it_is_asked_who_listens() -> None:
+    client = eps.Client("ws://127.0.0.1:1", app="phones", password="pwd")
+    client._callbacks._jobs = Jobs(lambda: client.on(Alert, print))
+    assert Postbox(client, client._callbacks).wanted()
 
 
 # ---------------------------------------------------------------- what must not stop anything

@@ -55,6 +55,17 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     return process.returncode, output, errors
 
 
+def end_of(monkeypatch: pytest.MonkeyPatch, sample: str, *arguments: str, **variables: str) -> str:
+    """Run a sample that gives up at once in this process, which is cheap; returns the line with which it ends, and with 1."""
+    with monkeypatch.context() as patch, pytest.raises(SystemExit) as end:
+        patch.setattr(sys, "argv", [sample, *arguments])
+        for name, value in variables.items():
+            patch.setenv(name, value)
+        runpy.run_path(sample, run_name="__main__")
+    assert isinstance(end.value.code, str)
+    return end.value.code
+
+
 def wait_until_it_prints(process: subprocess.Popen[str], pbx: SimulatedPBX, phones: Phones) -> None:
     """Wait until the program shows calls: its callback comes after its attach. Takes what is printed until then."""
     pbx.wait_for(lambda log: log.texts("to-app", HW1, mt="Attached"), timeout=PATIENCE)
