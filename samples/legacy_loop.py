@@ -156,7 +156,10 @@ def serve(
 
 def simulate() -> None:
     """Have the loop be busy while Alice's phone is called by Bob, and look whether the call waits for it."""
-    from epsignal_sync.simulator import SimulatedPBX
+    try:
+        from epsignal_sync.simulator import SimulatedPBX
+    except ImportError as error:
+        sys.exit(f"legacy_loop: {error}")
 
     with SimulatedPBX() as pbx, socket.create_server(("127.0.0.1", 0)) as listener:
         pbx.add_app("phones", password="secret")

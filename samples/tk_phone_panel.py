@@ -68,6 +68,7 @@ class Panel:
         self._client: eps.Client | None = None
         self._phone: eps.Device | None = None
         self._bridges: list[eps.Bridge] = []
+        self._asked: set[eps.Call] = set()
         self._build(title)
         self.connect()
         self._tick()
@@ -127,10 +128,10 @@ class Panel:
 
     def _build_buttons(self, parent: ttk.Frame) -> ttk.Frame:
         row = ttk.Frame(parent)
-        self._answer = self._button(row, "Answer", 0, lambda: self._do(lambda call: call.answer(on_result=self._told)))
-        self._hangup = self._button(row, "Hang up", 5, lambda: self._do(self._hang_up))
-        self._hold = self._button(row, "Hold", 2, lambda: self._do(lambda call: call.hold(on_result=self._told)))
-        self._retrieve = self._button(row, "Retrieve", 0, lambda: self._do(lambda call: call.retrieve(on_result=self._told)))
+        self._answer = self._button(row, "Answer", 0, lambda: self._do(eps.Call.answer))
+        self._hangup = self._button(row, "Hang up", 5, self._hang_up)
+        self._hold = self._button(row, "Hold", 2, lambda: self._do(eps.Call.hold))
+        self._retrieve = self._button(row, "Retrieve", 0, lambda: self._do(eps.Call.retrieve))
         for column, button in enumerate((self._answer, self._hangup, self._hold, self._retrieve)):
             row.columnconfigure(column, weight=1, uniform="buttons")
             button.grid(row=0, column=column, sticky="ew", padx=(6 if column else 0, 0))
@@ -197,7 +198,9 @@ class Panel:
         if self._connecting:
             color, text = AMBER, "connecting …"
         self._link.configure(text=f"● {text}", foreground=color)
-        if state == "closed" and not self._connecting:
+        over = state == "closed" and not self._connecting
+        self._enable(self._again, over)  # its key works without being seen
+        if over:
             self._again.grid(row=0, column=2, padx=(10, 0))
         else:
             self._again.grid_remove()
@@ -208,10 +211,11 @@ class Panel:
         # What was dialed here has no key of the phone behind it.
         talks = works and call is not None and call.state == "connected" and not call.own
         on_hold = call is not None and call.on_hold
-        self._enable(self._answer, works and call is not None and state_of(call) == "rings")
+        free = call not in self._asked  # a second click before the answer is there would ask twice
+        self._enable(self._answer, works and free and call is not None and state_of(call) == "rings")
         self._enable(self._hangup, works and call is not None)
-        self._enable(self._hold, talks and not on_hold)
-        self._enable(self._retrieve, talks and on_hold)
+        self._enable(self._hold, talks and free and not on_hold)
+        self._enable(self._retrieve, talks and free and on_hold)
         self._enable(self._dial, works and self._number.get().strip())
 
     @staticmethod
@@ -266,24 +270,30 @@ class Panel:
         self.say(f"The connection is there again; {len(event.lost)} calls have ended and {len(event.new)} have begun meanwhile.")
         self.refresh()
 
-    def _do(self, verb: Callable[[eps.Call], object]) -> None:
+    def _do(self, verb: Callable[..., object]) -> None:
         call = self._chosen()
         if call is not None:
             self.say()
+            self._asked.add(call)
             try:
-                verb(call)
-            except eps.EpSignalError as error:  # what shows at once; the rest comes to _told()
-                self.say(error)
+                verb(call, on_result=lambda outcome: self._told(call, outcome.error))
+            except eps.EpSignalError as error:  # what shows at once; the rest comes with the outcome
+                self._told(call, error)
+            self._show_buttons()
 
-    def _told(self, outcome: eps.Outcome[Any]) -> None:
-        if outcome.error is not None:
-            self.say(outcome.error)
+    def _told(self, call: eps.Call, error: eps.EpSignalError | None) -> None:
+        self._asked.discard(call)
+        if error is not None:
+            self.say(error)
         self.refresh()
 
-    def _hang_up(self, call: eps.Call) -> None:
-        bridge = next((one for one in self._bridges if call in one.calls), None)
-        # It may have to wait until there is room for more to be sent, so not here.
-        self.in_background(call.hangup if bridge is None else bridge.hangup)
+    def _hang_up(self) -> None:
+        call = self._chosen()
+        if call is not None:
+            self.say()
+            bridge = next((one for one in self._bridges if call in one.calls), None)
+            # It may have to wait until there is room for more to be sent, so not here.
+            self.in_background(call.hangup if bridge is None else bridge.hangup)
 
     def dial(self) -> None:
         """Have the phone call what is in the field."""
@@ -291,6 +301,7 @@ class Panel:
         if phone is not None:
             self.say()
             self._number.delete(0, "end")
+            self._show_buttons()
             self.in_background(lambda: phone.click_to_dial(number), self._dialed)
 
     def _dialed(self, bridge: eps.Bridge | None) -> None:
@@ -326,7 +337,10 @@ def plain_sentence(text: object) -> str:
 @contextlib.contextmanager
 def simulated() -> Iterator[tuple[str, str]]:
     """Give a PBX where Bob calls Alice, and Bob and Carol answer: its URL and Alice's phone."""
-    from epsignal_sync.simulator import SimulatedPBX
+    try:
+        from epsignal_sync.simulator import SimulatedPBX
+    except ImportError as error:
+        sys.exit(f"tk_phone_panel: {error}")
 
     over = threading.Event()
     with SimulatedPBX() as pbx:

@@ -34,9 +34,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Collection
 
-from flask import Flask, Response, abort, jsonify, request, url_for
-from werkzeug.exceptions import HTTPException
-from werkzeug.serving import make_server
+try:
+    from flask import Flask, Response, abort, jsonify, request, url_for
+    from werkzeug.exceptions import HTTPException
+    from werkzeug.serving import make_server
+except ImportError as error:
+    sys.exit(f"wsgi_service: Flask cannot be used ({error}): pip install 'epsignal-sync[web]'")
 
 import epsignal_sync as eps
 
@@ -194,7 +197,10 @@ def serve(app: Flask, port: int) -> None:
 
 def simulate() -> None:
     """Have Alice's phone call Bob by HTTP, look what becomes of it, and hang up."""
-    from epsignal_sync.simulator import SimulatedPBX
+    try:
+        from epsignal_sync.simulator import SimulatedPBX
+    except ImportError as error:
+        sys.exit(f"wsgi_service: {error}")
 
     with SimulatedPBX() as pbx:
         pbx.add_app("phones", password="secret")

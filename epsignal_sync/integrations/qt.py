@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 import socket
 import threading
 import weakref
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
-from ..dispatcher import RunPending
+from .. import notes
 from ..errors import UsageError
 from ..loop_end import LoopEnd
 
 BINDINGS = ("PySide6", "PyQt6")
+
+Run = Callable[[], object]
 
 
 class QtDispatcher:
@@ -33,6 +37,9 @@ class QtDispatcher:
     When ``app`` is destroyed, callbacks that wait are not run, and no other one will be, which the log says (INFO, callbacks); the client
     lives on, and so do the phones: close() ends it.
 
+    A worker thread may have its own code run on Qt's thread, too: ``dispatcher(function)``. That returns at once; what the function
+    raises is logged. After the end of ``app`` it does nothing.
+
     Make it on the thread of ``app``, with the application already made; that does not block. Raises UsageError where ``app`` is
     no Qt object, is destroyed already, belongs to another thread, or there is no application yet.
     """
@@ -46,9 +53,9 @@ class QtDispatcher:
         # The client that holds this object may be given up in any thread.
         weakref.finalize(self, self._waker.retire).atexit = False
 
-    def __call__(self, run_pending: RunPending) -> None:
-        """Take callbacks that are to run; called by the library. Does not block; any thread."""
-        self._waker.take(run_pending)
+    def __call__(self, run: Run) -> None:
+        """Have ``run`` called without arguments on Qt's thread, behind what was given before. Does not block; any thread."""
+        self._waker.take(run)
 
 
 class _Waker:
@@ -69,7 +76,7 @@ class _Waker:
         self._loop_end = loop_end
         self._exit = core.QCoreApplication.exit
         self._thread = threading.get_ident()
-        self._waiting: deque[RunPending] = deque()
+        self._waiting: deque[Run] = deque()
         # Re-entrant: a finalizer may call retire() in the middle of take().
         self._lock = threading.RLock()
         self._signalled = self._retired = self._gone = False
@@ -92,11 +99,11 @@ class _Waker:
 
     # ------------------------------------------------------------ any thread
 
-    def take(self, run_pending: RunPending) -> None:
-        """Have callbacks run."""
+    def take(self, run: Run) -> None:
+        """Have something run."""
         with self._lock:
             if not self._gone:
-                self._waiting.append(run_pending)
+                self._waiting.append(run)
                 self._wake_locked()
 
     def retire(self) -> None:
@@ -138,7 +145,8 @@ class _Waker:
                 return
             self._reader.recv(64)
             self._signalled = False
-        if self._retired or not self._app_exists():
+            over = self._retired and not self._waiting
+        if over or not self._app_exists():
             self._dispose()
         else:
             self._timer.start()
@@ -147,16 +155,19 @@ class _Waker:
         if not self._app_exists():
             return self._dispose()
         with self._lock:
-            run_pending = self._waiting.popleft() if self._waiting else None
-            if self._waiting:
-                # For the next client's. Before these run: one of them may run a loop of its own, or destroy the timer.
+            run = self._waiting.popleft() if self._waiting else None
+            if self._waiting or self._retired:
+                # For the next one, or the end. Before this one runs: it may run a loop of its own, or destroy the timer.
                 self._wake_locked()
-        if run_pending is None:
+        if run is None:
             return
         try:
-            run_pending()
-        except BaseException:  # callbacks are isolated, so this is Ctrl-C: it ends the loop, and not the process by an abort of PyQt6
-            self._exit(1)
+            run()
+        except BaseException as error:  # callbacks are isolated, so this is Ctrl-C, or comes from what the program gave by itself
+            if notes.is_interrupt(error):
+                self._exit(1)  # it ends the loop, and not the process by an abort of PyQt6
+            else:
+                notes.write(notes.CALLBACKS, logging.ERROR, "what a program had a QtDispatcher run has failed", error)
 
     def _app_exists(self) -> bool:
         try:

@@ -186,6 +186,25 @@ def callback_that_raises_is_reported_and_the_next_runs(app: Any) -> None:
         assert [type(error) for error in failed[:2]] == [ZeroDivisionError, SystemExit]
 
 
+def function_of_a_worker_that_raises(app: Any) -> None:
+    """It is logged, and the loop goes on."""
+    del log.records[:]
+    kept = [QtDispatcher(app)]
+    ran: list[int] = []
+
+    def give() -> None:
+        for one in (lambda: 1 / 0, sys.exit, lambda: ran.append(threading.get_ident())):
+            kept[0](one)
+
+    worker = threading.Thread(target=give)
+    worker.start()
+    worker.join(PATIENCE)
+    kept.clear()  # who gives up the dispatcher gives up nothing that waits
+    run_until(lambda: ran)
+    assert ran == [threading.get_ident()]
+    assert [(one.levelname, one.getMessage()) for one in log.records] == [("ERROR", "what a program had a QtDispatcher run has failed")] * 2
+
+
 def ctrl_c_in_a_callback_ends_the_loop(app: Any) -> None:
     def interrupt() -> None:
         raise KeyboardInterrupt
@@ -568,6 +587,7 @@ GROUPS: dict[str, tuple[bool, tuple[Callable[[Any], None], ...]]] = {
             callbacks_run_on_the_gui_thread_in_order,
             nothing_runs_before_the_loop,
             callback_that_raises_is_reported_and_the_next_runs,
+            function_of_a_worker_that_raises,
             ctrl_c_in_a_callback_ends_the_loop,
             input_and_painting_go_on_while_callbacks_keep_coming,
             loop_inside_a_callback,

@@ -45,6 +45,7 @@ def test_application_that_goes_on(binding: str) -> None:
         "callbacks_run_on_the_gui_thread_in_order",
         "nothing_runs_before_the_loop",
         "callback_that_raises_is_reported_and_the_next_runs",
+        "function_of_a_worker_that_raises",
         "ctrl_c_in_a_callback_ends_the_loop",
         "input_and_painting_go_on_while_callbacks_keep_coming",
         "loop_inside_a_callback",

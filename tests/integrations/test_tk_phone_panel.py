@@ -46,10 +46,14 @@ class Hands:
         window = self.do("search", "--sync", "--onlyvisible", "--name", "Phone panel").split()[0]
         self.do("mousemove", "--window", window, "100", "30", "click", "1")
 
-    def press(self, key: str, pbx: SimulatedPBX, look: Callable[[MessageLog], Any]) -> Any:
-        """Press a key until it has the effect; a button that has done its work is disabled, so once too often does nothing."""
+    def press(self, key: str, pbx: SimulatedPBX, look: Callable[[MessageLog], Any], process: subprocess.Popen[str]) -> Any:
+        """Press a key until it has the effect, three times in each go: once too often does nothing."""
         for _ in range(int(PATIENCE / PAUSE)):
-            self.do("key", key)
+            process.send_signal(signal.SIGSTOP)  # no answer comes between the three
+            try:
+                self.do("key", key, key, key)
+            finally:
+                process.send_signal(signal.SIGCONT)
             with contextlib.suppress(eps.ReplyTimeout):
                 return pbx.wait_for(look, timeout=PAUSE)
         raise AssertionError(f"{key} has no effect")
@@ -91,10 +95,12 @@ def test_call_is_answered_held_and_hung_up(pbx: SimulatedPBX, phones: Phones, ha
                 pbx.wait_for(lambda log: len(log.texts("to-app", HW1, mt="Attached")) == 2, timeout=PATIENCE)
             call = bob.call("22")
             alice.wait("alert", timeout=PATIENCE)
-            hands.press("alt+a", pbx, lambda log: call.state == "connected")  # noqa: B023 - it is over with this round
-            hands.press("alt+l", pbx, lambda log: call.held)  # noqa: B023
-            hands.press("alt+r", pbx, lambda log: not call.held)  # noqa: B023
-            hands.press("alt+u", pbx, lambda log: call.ended)  # noqa: B023
+            hands.press("alt+a", pbx, lambda log: call.state == "connected", process)  # noqa: B023 - it is over with this round
+            hands.do("key", "alt+c")  # the button is not there as long as the window is connected
+            hands.press("alt+l", pbx, lambda log: call.held, process)  # noqa: B023
+            hands.press("alt+r", pbx, lambda log: not call.held, process)  # noqa: B023
+            hands.press("alt+u", pbx, lambda log: call.ended, process)  # noqa: B023
+        assert len(pbx.log.entries(place="from-app", mt="AppLogin")) == 2
         assert controls(pbx.log) == ["CONNECT", "HOLD", "RETRIEVE"] * 2
         released = pbx.log.entries(place="from-app", device=HW1, type="rel")
         assert {entry.message.get("to", False) for entry in released} == {True, False}
@@ -107,12 +113,12 @@ def test_number_is_dialed_and_hung_up(pbx: SimulatedPBX, phones: Phones, hands: 
     with panel(display, pbx.url, "phones", HW1) as process:
         hands.find_window()
         hands.do("type", "23")
-        hands.press("Return", pbx, lambda log: any(call.state == "alert" for call in bob.calls))
+        hands.press("Return", pbx, lambda log: any(call.state == "alert" for call in bob.calls), process)
         to_phone, to_pbx = [entry for entry in pbx.log.entries(place="from-app", type="setup") if entry.sig.get("channel") != 0]
         assert to_phone.message["to"] is True and to_phone.sig["cg"]["num"] == "23"
         assert "to" not in to_pbx.message and to_pbx.sig["cd"]["num"] == "23"
         bob.answer()
-        hands.press("alt+u", pbx, lambda log: not alice.calls and not bob.calls)
+        hands.press("alt+u", pbx, lambda log: not alice.calls and not bob.calls, process)
         assert [entry.call for entry in pbx.log.entries(place="from-app", type="rel")] == [to_phone.call, to_pbx.call]
         assert interrupt(process) == (0, "", "")
 
@@ -142,7 +148,7 @@ def test_wrong_password(pbx: SimulatedPBX, phones: Phones, hands: Hands, display
     """The window says so, and tries again when it is told to."""
     with panel(display, pbx.url, "phones", HW1, password="wrong") as process:
         hands.find_window()
-        hands.press("alt+c", pbx, lambda log: len(log.entries(place="from-app", mt="AppLogin")) >= 2)
+        hands.press("alt+c", pbx, lambda log: len(log.entries(place="from-app", mt="AppLogin")) >= 2, process)
         assert interrupt(process) == (0, "", "")
 
 
