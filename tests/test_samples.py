@@ -503,3 +503,17 @@ def test_sample_says_in_its_first_lines_how_it_is_called(sample: str) -> None:
     first = pathlib.Path(sample).read_text(encoding="utf-8").splitlines()[:5]
     name = pathlib.Path(sample).name
     assert any(line.startswith(f"    python samples/{name} ") for line in first)
+
+
+@pytest.mark.parametrize("name", ["legacy_loop", "tk_phone_panel", "wsgi_service"])
+def test_simulator_is_not_installed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "epsignal_sync.simulator", None)
+    monkeypatch.setattr(sys, "argv", [name])
+    with pytest.raises(SystemExit, match=rf"^{name}: .*epsignal_sync\.simulator"):
+        runpy.run_path(str(ROOT / "samples" / f"{name}.py"), run_name="__main__")
+
+
+def test_flask_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "flask", None)
+    with pytest.raises(SystemExit, match=r"^wsgi_service: Flask cannot be used .*: pip install 'epsignal-sync\[web\]'$"):
+        runpy.run_path(str(ROOT / "samples" / "wsgi_service.py"))
