@@ -71,6 +71,8 @@ class CallbackThread:
 
     def __init__(self, dispatcher: Dispatcher | None) -> None:
         self._dispatcher = dispatcher
+        loop_end = getattr(dispatcher, "loop_end", None)
+        self._loop_end = loop_end if isinstance(loop_end, LoopEnd) else None
         self._jobs: deque[Job] = deque()
         self._notes: deque[tuple[str, int, str]] = deque(maxlen=LONGEST_LOG)
         # Re-entrant: a finalizer may put something in the middle of put().
@@ -103,9 +105,8 @@ class CallbackThread:
         """Start the thread, and the one that watches it."""
         self._thread.start()
         self._watchdog.start()
-        loop_end = getattr(self._dispatcher, "loop_end", None)
-        if isinstance(loop_end, LoopEnd):
-            loop_end.add(self)
+        if self._loop_end is not None:
+            self._loop_end.add(self)
 
     @property
     def idle(self) -> bool:
@@ -272,6 +273,8 @@ class CallbackThread:
         self._dispatcher_failed = False
         while not self._wait_handed_back():
             self._write_notes()
+            if self._loop_end is not None:
+                self._loop_end.look()
 
     def _wait_handed_back(self) -> bool:
         """Wait a while until the dispatcher has run what it was given; True where there is nothing to wait for any more."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -20,10 +21,11 @@ class Abandoned(Protocol):
 class LoopEnd:
     """Tells the clients whose callbacks a loop runs when it has ended for good. A dispatcher has it as ``loop_end``.
 
-    Any thread; nothing here blocks.
+    ``is_over`` is for a loop that says nothing when it ends: it is asked now and then. Any thread; nothing here blocks.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, is_over: Callable[[], bool] = lambda: False) -> None:
+        self._is_over = is_over
         self._clients: weakref.WeakSet[Abandoned] = weakref.WeakSet()
         self._ended = False
         # Re-entrant: a finalizer may end a loop in the middle of add().
@@ -36,6 +38,11 @@ class LoopEnd:
             ended = self._ended
         if ended:
             client.abandon()
+
+    def look(self) -> None:
+        """See whether the loop has ended without a word."""
+        if self._is_over():
+            self.tell()
 
     def tell(self) -> None:
         """The loop has ended."""

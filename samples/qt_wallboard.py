@@ -198,13 +198,22 @@ class Wallboard(QWidget):
             try:
                 client.connect()
                 self._tell("")
-                client.attach_many(self.tiles)
-                return
+                return self._attach(client)
             except eps.ConnectError as error:
                 self._tell(str(error))
                 self._closing.wait(CONNECT_AGAIN)
             except eps.EpSignalError as error:  # a refused login, or a phone that the PBX does not know: the others are shown
                 return self._tell(str(error))
+
+    def _attach(self, client: eps.Client) -> None:
+        """Attach to the phones; once more where the connection was lost meanwhile, or an answer did not come."""
+        while not self._closing.is_set():
+            try:
+                client.attach_many(self.tiles)
+                return self._tell("")
+            except (eps.ConnectionLostError, eps.ReplyTimeout) as error:
+                self._tell(str(error))
+                self._closing.wait(CONNECT_AGAIN)
 
     def _tell(self, text: str) -> None:
         if not self._closing.is_set():

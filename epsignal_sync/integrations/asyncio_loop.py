@@ -39,7 +39,7 @@ class AsyncioDispatcher:
         if loop.is_closed():
             raise UsageError("AsyncioDispatcher() was given an event loop that is closed: make it in a coroutine of the one that runs")
         self._loop = loop
-        self.loop_end = LoopEnd()
+        self.loop_end = LoopEnd(loop.is_closed)
         """Tells the clients that the loop is closed; for the library."""
 
     def __call__(self, run_pending: RunPending) -> None:

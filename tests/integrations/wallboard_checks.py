@@ -16,6 +16,7 @@ from typing import Any
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 
+import epsignal_sync as eps
 from epsignal_sync.deadline import Deadline
 from epsignal_sync.simulator import SimulatedPBX
 
@@ -154,6 +155,23 @@ def login_and_phones_that_the_pbx_refuses() -> None:
         window.close()
 
 
+def connection_that_is_lost_while_it_attaches() -> None:
+    with SimulatedPBX() as pbx:
+        pbx.add_app("phones", password="pwd")
+        pbx.add_phone("a1", number="22", sip="alice")
+        attach_many = eps.Client.attach_many
+
+        def drop_once(client: eps.Client, *arguments: Any, **options: Any) -> Any:
+            eps.Client.attach_many = attach_many  # type: ignore[method-assign]
+            pbx.drop_connections()
+            raise eps.ConnectionLostError("the connection was lost while this was waited for")
+
+        eps.Client.attach_many = drop_once  # type: ignore[method-assign]
+        window = opened(pbx.url, {"a1": "Anna"})
+        run_until(lambda: window.tiles["a1"].kind == "free" and window.header.is_well)
+        window.close()
+
+
 def main() -> None:
     faulthandler.dump_traceback_later(100, exit=True)
     app = QApplication([])
@@ -162,6 +180,7 @@ def main() -> None:
         tiles_fill_the_window_however_many,
         pbx_that_is_not_there_yet,
         login_and_phones_that_the_pbx_refuses,
+        connection_that_is_lost_while_it_attaches,
     ):
         check()
         left = [thread.name for thread in threading.enumerate() if thread.name.startswith(("epsignal", "wallboard"))]
