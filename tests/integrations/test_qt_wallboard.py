@@ -53,6 +53,7 @@ def test_window() -> None:
         "tiles_fill_the_window_however_many",
         "pbx_that_is_not_there_yet",
         "login_and_phones_that_the_pbx_refuses",
+        "connection_that_is_lost_while_it_attaches",
     ]
 
 

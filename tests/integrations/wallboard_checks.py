@@ -12,6 +12,7 @@ import threading
 import types
 from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
@@ -159,17 +160,18 @@ def connection_that_is_lost_while_it_attaches() -> None:
     with SimulatedPBX() as pbx:
         pbx.add_app("phones", password="pwd")
         pbx.add_phone("a1", number="22", sip="alice")
-        attach_many = eps.Client.attach_many
+        attach_many, losses = eps.Client.attach_many, iter([pbx.drop_connections])
 
         def drop_once(client: eps.Client, *arguments: Any, **options: Any) -> Any:
-            eps.Client.attach_many = attach_many  # type: ignore[method-assign]
-            pbx.drop_connections()
-            raise eps.ConnectionLostError("the connection was lost while this was waited for")
+            for drop in losses:
+                drop()
+                raise eps.ConnectionLostError("the connection was lost while this was waited for")
+            return attach_many(client, *arguments, **options)
 
-        eps.Client.attach_many = drop_once  # type: ignore[method-assign]
-        window = opened(pbx.url, {"a1": "Anna"})
-        run_until(lambda: window.tiles["a1"].kind == "free" and window.header.is_well)
-        window.close()
+        with mock.patch.object(eps.Client, "attach_many", drop_once), mock.patch.object(sample, "CONNECT_AGAIN", 0.1):
+            window = opened(pbx.url, {"a1": "Anna"})
+            run_until(lambda: window.tiles["a1"].kind == "free" and window.header.is_well)
+            window.close()
 
 
 def main() -> None:
