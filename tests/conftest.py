@@ -36,6 +36,13 @@ def ctrl_c_is_not_ignored() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def what_is_there_before_the_tests_is_no_garbage() -> None:
+    """The modules and the tests themselves are most of what there is: to look through them again at each collection takes minutes."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(autouse=True)
 def no_thread_is_left() -> Iterator[None]:
     before = set(threading.enumerate())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import difflib
+import functools
 import inspect
 import sys
 from collections.abc import Iterator
@@ -168,8 +169,7 @@ def _texts(cls: type) -> Iterator[tuple[str, tuple[str, str]]]:
     for base in reversed(cls.__mro__):
         if not base.__module__.startswith("epsignal_sync.messages"):
             continue
-        module = ast.parse(inspect.getsource(sys.modules[base.__module__]))
-        body = next((node.body for node in module.body if isinstance(node, ast.ClassDef) and node.name == base.__name__), [])
+        body = _bodies(base.__module__).get(base.__name__, [])
         for node, below in zip(body, [*body[1:], None], strict=True):
             text = ""
             if isinstance(below, ast.Expr) and isinstance(below.value, ast.Constant) and isinstance(below.value.value, str):
@@ -178,3 +178,10 @@ def _texts(cls: type) -> Iterator[tuple[str, tuple[str, str]]]:
                 yield node.target.id, (ast.unparse(node.annotation).removesuffix(" | None"), text)
             elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
                 yield node.targets[0].id, ("", text)
+
+
+@functools.cache
+def _bodies(module: str) -> dict[str, list[ast.stmt]]:
+    """Return, by class, what stands in its body."""
+    parsed = ast.parse(inspect.getsource(sys.modules[module]))
+    return {node.name: node.body for node in parsed.body if isinstance(node, ast.ClassDef)}
