@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import re
 import signal
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -224,5 +226,10 @@ def test_program_of_the_page(pbx: SimulatedPBX, phones: Phones) -> None:
         assert_shown([process.stdout.readline().rstrip() for _ in STEPS])
     finally:
         os.kill(process.pid, signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(10)
+        if process.poll() is None:
+            # Python sees a signal that comes just as asyncio begins to wait only when something else ends that waiting.
+            os.kill(process.pid, signal.SIGINT)
         _, output, errors = finish(process)
     assert output == "" and errors.rstrip().endswith("KeyboardInterrupt") and "Warning" not in errors
