@@ -30,6 +30,12 @@ PATIENCE = 20.0
 HW1, HW2 = "0090334f1a2b", "0090334f1a2c"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: the tests wait a good deal for sockets, timers and programs."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(autouse=True, scope="session")
 def ctrl_c_is_not_ignored() -> None:
     """A shell without job control starts what runs in the background with SIGINT ignored, and Python leaves it so."""
