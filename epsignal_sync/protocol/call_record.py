@@ -46,7 +46,7 @@ class Party(NamedTuple):
 
 NOBODY = Party()
 new_tuple = tuple.__new__
-"""Makes a named tuple in less than half of the time that its class takes: ``new_tuple(Party, (num, sip, name))``."""
+"""Makes a named tuple in about half of the time that its class takes: ``new_tuple(Party, (num, sip, name))``."""
 
 
 class CallRecord:
@@ -133,13 +133,9 @@ def text_in(data: JSONObject, key: str) -> str | None:
 def party_in(data: JSONObject, key: str, name: str | None = None) -> Party:
     """Return an inner endpoint as a party."""
     endpoint = data.get(key)
-    if type(endpoint) is not dict:
-        return Party(None, None, name) if name else NOBODY
-    # What text_in() does, at a third of the time: a setup brings some of them.
-    num, sip = endpoint.get("num"), endpoint.get("sip")
-    num = (num[:LONGEST_NAME] or None) if type(num) is str else None
-    sip = (sip[:LONGEST_NAME] or None) if type(sip) is str else None
-    return new_tuple(Party, (num, sip, name))
+    if isinstance(endpoint, dict):
+        return new_tuple(Party, (text_in(endpoint, "num"), text_in(endpoint, "sip"), name))
+    return Party(None, None, name) if name else NOBODY
 
 
 def channel_in(data: JSONObject) -> int | None:
