@@ -12,7 +12,8 @@ import click
 import pytest
 
 import epsignal_sync as eps
-from epsignal_sync.cli.commands import commands
+from epsignal_sync.cli import run as _run  # noqa: F401  # brings every command in
+from epsignal_sync.cli.group import commands
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from .conftest import HW1, PATIENCE, wait_until

@@ -12,6 +12,6 @@ def main() -> None:
         import rich  # noqa: F401
     except ImportError as error:
         sys.exit(f"epsignal: the command line needs {error.name}: pip install 'epsignal-sync[cli]'")
-    from .commands import run
+    from .run import run
 
     sys.exit(run())

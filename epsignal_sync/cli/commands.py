@@ -1,97 +1,25 @@
-"""The commands and their options, and how errors end them: one sentence, no traceback."""
+"""The commands for calls and for the simulated PBX, and their options. Those for recordings stand in modules of their own."""
 
 from __future__ import annotations
 
-import functools
-import io
-import os
 import pathlib
-import re
 import sys
-from collections.abc import Callable
 from typing import Any
 
 import click
-from click.core import ParameterSource
 from rich.console import Console
 
-from .. import __version__
-from ..client import Client
-from ..errors import EpSignalError, UsageError
+from ..errors import EpSignalError
 from . import model
 from .call import control_calls
 from .dial import check_called, place_call
+from .group import commands
+from .login import client_maker, connection_options, make_client
 from .monitor import follow, show_warnings
-from .outputs import plain
 from .verify import verify as verify_pbx
 
-FAILURE = 1
-WRONG_CALL = 2
 WIDTH_OF_A_PIPE = 140
 """Columns of a table that goes to a file or another program."""
-
-
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="epsignal")
-def commands() -> None:
-    """Watch the calls of innovaphone phones through the PBX's EpSignal API."""
-
-
-def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options that say where and how to log in."""
-    for option in reversed(
-        [
-            click.option("--url", envvar="EPSIGNAL_URL", show_envvar=True, help="The PBX: a host name, or wss://host/PBX0/APPS/websocket."),
-            click.option("--app", envvar="EPSIGNAL_APP", show_envvar=True, default="", help="Name of the App object."),
-            click.option("--sip", default="", help="Log in as this user, or with --app on behalf of this user."),
-            click.option(
-                "--password", envvar="EPSIGNAL_PASSWORD", show_envvar=True,
-                help="Password of the App object or user. Other users of this machine can see an argument: better use the variable.",
-            ),
-            click.option("--ca-file", help="PEM file with the certificates to trust instead of the system's."),
-            click.option("--fingerprint", help="SHA-256 of the PBX's certificate, checked instead of the chain."),
-            click.option("--client-certificate", help="PEM file with the certificate to show to a PBX that demands one, and its key."),
-            click.option("--client-key", help="PEM file with the key of --client-certificate, if that is a file of its own."),
-            click.option("--no-verify", is_flag=True, help="Take any certificate: anybody in between can read along."),
-            click.option("--timeout", type=float, default=10, show_default=True, help="Seconds for connecting, and for attaching."),
-        ]
-    ):
-        command = option(command)
-    return command
-
-
-def client_maker(
-    url: str | None,
-    app: str,
-    sip: str,
-    password: str | None,
-    ca_file: str | None,
-    fingerprint: str | None,
-    client_certificate: str | None,
-    client_key: str | None,
-    no_verify: bool,
-    timeout: float,
-) -> functools.partial[Client]:
-    """Return what makes clients for the options, not yet connected; asks for the password on a terminal only."""
-    if not url:
-        raise UsageError("no PBX to connect to: give --url wss://host/PBX0/APPS/websocket, or set EPSIGNAL_URL")
-    if not (app or sip):
-        raise UsageError("nobody to log in as: give --app with the Name of the App object (or set EPSIGNAL_APP), or --sip with a user")
-    if click.get_current_context().get_parameter_source("password") is ParameterSource.COMMANDLINE:
-        click.echo("epsignal: other users of this machine can see the argument of --password: better set EPSIGNAL_PASSWORD", err=True)
-    if password is None:
-        if not sys.stdin.isatty():
-            raise UsageError("no password: set EPSIGNAL_PASSWORD (nobody can be asked without a terminal)")
-        password = str(click.prompt("Password", hide_input=True, err=True))
-    return functools.partial(
-        Client, url, app=app, sip=sip, password=password, ca_file=ca_file, fingerprint=fingerprint, verify=not no_verify,
-        client_certificate=client_certificate, client_key=client_key, timeout=timeout,
-    )  # fmt: skip
-
-
-def make_client(*, reconnect: bool = True, **options: Any) -> Client:
-    """Return a client for the options, not yet connected."""
-    return client_maker(**options)(reconnect=reconnect)
 
 
 @commands.command()
@@ -248,37 +176,3 @@ def verify(hw: str, hw2: str, report: pathlib.Path | None, **options: Any) -> No
         address: "<host>", address.partition(":")[0]: "<host>",
     }  # fmt: skip
     verify_pbx(maker, hw, hw2, secrets, report)
-
-
-def in_options(text: str) -> str:
-    """Return an error's text with the options of the command line instead of the library's parameters."""
-    text = re.sub(r"\b(fingerprint|ca_file|client_certificate|client_key)= ?", lambda found: f"--{found[1].replace('_', '-')} ", text)
-    return text.replace("verify=False", "--no-verify").replace("timeout=", "--timeout")
-
-
-def run(arguments: list[str] | None = None) -> int:
-    """Run a command and return its exit code."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a name may hold what the terminal's encoding cannot show
-    try:
-        # Not commands.main(), which takes a reader that has gone for a failure.
-        with commands.make_context("epsignal", sys.argv[1:] if arguments is None else arguments) as context:
-            commands.invoke(context)
-    except (KeyboardInterrupt, click.Abort):
-        return 0  # the wanted end of a monitor
-    except click.exceptions.Exit as ended:
-        return ended.exit_code
-    except click.ClickException as wrong:
-        wrong.show()
-        return wrong.exit_code
-    except EpSignalError as error:
-        click.echo(f"epsignal: {plain(in_options(str(error)))}", err=True)
-        return WRONG_CALL if isinstance(error, UsageError) else FAILURE
-    except OSError as error:
-        # The library lets none out, so it is the output. Nothing may be written to it at exit either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        if isinstance(error, BrokenPipeError):
-            return 0  # whoever read our output has gone, `| head` for example
-        click.echo(f"epsignal: the output could not be written ({error.strerror}): check where it goes", err=True)
-        return FAILURE
-    return 0

@@ -292,7 +292,7 @@ def test_terminal_is_as_before(pbx: SimulatedPBX) -> None:
     """Typed keys are seen again, a line at a time, after Ctrl-C."""
     start = (
         "import sys, termios; mode = lambda: [flag & (termios.ECHO | termios.ICANON) for flag in termios.tcgetattr(0)[3:4]]; "
-        "before = mode(); from epsignal_sync.cli import commands; code = commands.run(sys.argv[1:]); "
+        "before = mode(); from epsignal_sync.cli.run import run; code = run(sys.argv[1:]); "
         "print('the same' if mode() == before else 'changed'); sys.exit(code)"
     )
     variables = {"EPSIGNAL_URL": pbx.url, "EPSIGNAL_APP": "call", "EPSIGNAL_PASSWORD": PASSWORD}

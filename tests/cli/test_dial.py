@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 import epsignal_sync as eps
-from epsignal_sync.cli import commands
 from epsignal_sync.cli.dial import _one_interrupt, check_called
+from epsignal_sync.cli.run import run
 from epsignal_sync.cli.steps import Steps
 from epsignal_sync.errors import UsageError
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
@@ -51,7 +51,7 @@ def logger() -> Iterator[None]:
 
 def sentence_of(capsys: pytest.CaptureFixture[str], code: int, *arguments: str) -> str:
     """Run the command here; returns its one sentence."""
-    assert commands.run(["dial", HW1, *arguments]) == code
+    assert run(["dial", HW1, *arguments]) == code
     errors = capsys.readouterr().err
     assert errors.startswith("epsignal: ") and errors.count("\n") == 1, errors
     return errors

@@ -8,8 +8,8 @@ import attrs
 import pytest
 
 import epsignal_sync as eps
-from epsignal_sync.cli import commands
 from epsignal_sync.cli.people import People
+from epsignal_sync.cli.run import run
 from epsignal_sync.cli.signal_log import SignalLog
 from epsignal_sync.cli.simulate import PhoneOption
 from epsignal_sync.errors import EpSignalError, ReplyTimeout, UsageError
@@ -114,7 +114,7 @@ def test_reader_of_the_output_goes() -> None:
 def test_port_that_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert commands.run(["simulate", "--port", str(port)]) == 1
+        assert run(["simulate", "--port", str(port)]) == 1
     output, errors = capsys.readouterr()
     assert output == "" and errors.count("\n") == 1
     assert f"nobody can listen on 127.0.0.1, port {port}" in errors and "--port" in errors

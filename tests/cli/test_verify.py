@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 import epsignal_sync as eps
 from epsignal_sync.cli import commands
+from epsignal_sync.cli.run import run
 from epsignal_sync.cli.verification import attaching, calling
 from epsignal_sync.cli.verification.bench import Bench, Check, Finding
 from epsignal_sync.cli.verification.masking import Mask, cause_part, protocol_word
@@ -683,7 +684,7 @@ def test_what_must_not_be_in_the_report(login: dict[str, str], monkeypatch: pyte
     monkeypatch.setattr(commands, "show_warnings", lambda: None)
     for name, value in login.items():
         monkeypatch.setenv(name, value)
-    assert commands.run(["verify", HW2, "--sip", "alice"]) == 0
+    assert run(["verify", HW2, "--sip", "alice"]) == 0
     host = pbx.url.split("/")[2]
     assert told == {PASSWORD: "<password>", "verify": "<app>", "alice": "<user>", host: "<host>", host.split(":")[0]: "<host>"}
 
