@@ -16,6 +16,7 @@ from .errors import (
     DetachedError,
     EpSignalError,
     LoginError,
+    RecordingError,
     ReplyTimeout,
     UsageError,
 )
@@ -57,7 +58,7 @@ __all__ = [
     "CallbackFailed", "Client", "ClosedError", "ConnectError", "ConnectTimeout", "ConnectionLost", "ConnectionLostError",
     "ConnectionState", "DetachedError", "Device", "Drop", "EpSignalError", "Event", "EventsLost", "FacilityEvent", "Gap",
     "HistoryEntry", "Interceptor", "InterceptorLate", "LoginError", "ManualDispatcher", "MessageEvent", "Outcome", "Party", "ReceivedEvent",
-    "Reconnected", "Reconnecting", "ReplyTimeout", "SignalEvent", "Stats", "Subscription", "Unrouted", "UsageError", "Verdict",
-    "Watch", "WatchLost", "WatchRestored",
+    "Reconnected", "Reconnecting", "RecordingError", "ReplyTimeout", "SignalEvent", "Stats", "Subscription", "Unrouted", "UsageError",
+    "Verdict", "Watch", "WatchLost", "WatchRestored",
     "block_callers", "bridge", "connect", "refuse", "rename_caller", "rewrite_called",
 ]  # fmt: skip

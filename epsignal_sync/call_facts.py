@@ -157,6 +157,10 @@ class CallFacts(EventSource):
         """Its last 100 signals, in order: those that were received and those that the app sent."""
         entries = self._record.history
         return tuple(
-            HistoryEntry(at, to_device, kind, text.decode("utf-8", "replace"), verdict)
-            for at, to_device, kind, text, verdict in ([] if entries is None else entries.copy())
+            HistoryEntry(at, to_device, kind, _text(text), verdict, tuple(map(_text, sent)))
+            for at, to_device, kind, text, verdict, sent in ([] if entries is None else entries.copy())
         )
+
+
+def _text(text: bytes) -> str:
+    return text.decode("utf-8", "replace")  # it may have been cut off within a character

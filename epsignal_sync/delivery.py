@@ -192,5 +192,6 @@ def _texts_around(client: Client, event: Any) -> Iterator[bytes]:
     if event.device is not None and event.device._result is not None:
         yield dumps(encode(event.device._result))
     if event.call is not None:
-        yield from (past[3] for past in (event.call._record.history or []).copy())
+        for past in (event.call._record.history or []).copy():
+            yield from (past[3], *past[5])
     yield dumps({"password": client._credentials.password})

@@ -10,6 +10,7 @@
     ├── ReplyTimeout (also TimeoutError)  an answer or a state did not come in time
     ├── AttachError                       the PBX refused an Attach; carries its ``err``
     ├── DetachedError                     the device is not registered
+    ├── RecordingError                    a recording cannot be read or written
     └── CallError                         a call was refused; carries the cause
         └── CallEndedError                the call is over
 
@@ -78,6 +79,10 @@ class AttachError(EpSignalError):
 
 class DetachedError(EpSignalError):
     """The device is not registered at the PBX."""
+
+
+class RecordingError(EpSignalError):
+    """A recording cannot be read, or its file cannot be written."""
 
 
 class CallError(EpSignalError):

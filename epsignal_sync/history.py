@@ -19,3 +19,5 @@ class HistoryEntry:
     """The JSON text of the whole message; what is longer than 4096 bytes is cut off."""
     verdict: str | None
     """What became of it, as in ``event.verdict`` at that time; "own" also stands at everything that the app sent."""
+    sent: tuple[str, ...] = field(default=(), repr=False)
+    """The JSON texts of what went on instead, where an interceptor changed it; each cut off as ``text`` is."""

@@ -176,7 +176,10 @@ class Intake:
         data, table = item.data, device._table
         if kind == "Signaling":
             to_device = data.get("to") is True
-            return table.receive(data.get("call"), to_device, data.get("sig"), item.received_at, now, item.text, item.verdict)
+            change = table.receive(data.get("call"), to_device, data.get("sig"), item.received_at, now, item.text, item.verdict)
+            if item.sent and change.call is not None:
+                change.call.remember_sent(item.sent)
+            return change
         if kind == "Sync":
             return table.sync(data.get("call"), data.get("info"), item.received_at, now)
         return NOTHING

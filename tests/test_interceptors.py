@@ -109,6 +109,8 @@ def test_changed_signal_goes_on_with_nothing_else_changed(peer: Peer, peer_clien
     assert b'"far":1e400' in received and b"[1.50]" in received
     wait_until(lambda: verdicts == ["changed"])
     assert peer_client.stats.changed == 1
+    entry = device.calls[3].history[0]
+    assert (entry.verdict, entry.sent) == ("changed", (received.decode(),)) and '"dsp":"before"' in entry.text
 
 
 @DIRECTIONS

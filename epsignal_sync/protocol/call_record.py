@@ -23,8 +23,8 @@ LONGEST_NAME = 256
 """Characters that are kept of a number, a name or an id; all real ones are much shorter."""
 
 JSONObject = dict[str, Any]
-PastSignal = tuple[float, bool, str, bytes, str | None]
-"""One signal of a call: Unix seconds, whether towards the device, type, text, verdict."""
+PastSignal = tuple[float, bool, str, bytes, str | None, tuple[bytes, ...]]
+"""One signal of a call: Unix seconds, whether towards the device, type, text, verdict, what went on instead."""
 
 
 class Party(NamedTuple):
@@ -110,9 +110,14 @@ class CallRecord:
             history = self.history = []
         if len(text) > LONGEST_TEXT:
             text = text[:LONGEST_TEXT]
-        history.append((at, to_device, kind, text, verdict))
+        history.append((at, to_device, kind, text, verdict, ()))
         if len(history) > LONGEST_HISTORY:
             del history[0]
+
+    def remember_sent(self, texts: tuple[bytes, ...]) -> None:
+        """Add to the last signal of the history what went on instead."""
+        if self.history:
+            self.history[-1] = (*self.history[-1][:5], tuple(text[:LONGEST_TEXT] for text in texts))
 
 
 # ------------------------------------------------------------ received JSON

@@ -29,6 +29,8 @@ class Received:
     received_at: float
     number: int = 0
     """How many messages had come through this link, itself included."""
+    sent: tuple[bytes, ...] = field(default=(), repr=False)
+    """What went on instead, where the verdict is "changed"."""
 
 
 @define(eq=False)

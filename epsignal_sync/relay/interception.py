@@ -153,7 +153,7 @@ class Interception:
         item, lane, texts = held.item, held.lane, answer.texts or ()
         if texts and not all([self._forward(text, held.since) for text in texts]):
             return  # after our close frame: nothing goes on any more
-        item.verdict = "changed" if texts else "dropped"
+        item.verdict, item.sent = ("changed", texts) if texts else ("dropped", ())
         self._counters.changed += bool(texts)
         self._counters.dropped += not texts
         call, (src, to_device) = item.data.get("call"), lane

@@ -482,10 +482,10 @@ def test_history_is_what_was_said() -> None:
     steps.send(TO, "info")
     steps.receive(TO, {"type": 5}, verdict="bypassed")
     assert steps.call.history == [
-        (STARTED, True, "setup", b'{"type": "setup"}', "forwarded"),
-        (STARTED + 1, False, "alert", b'{"type": "alert"}', "changed"),
-        (STARTED + 2, True, "info", b'{"type": "info"}', "own"),
-        (STARTED + 3, True, "", b'{"type": 5}', "bypassed"),
+        (STARTED, True, "setup", b'{"type": "setup"}', "forwarded", ()),
+        (STARTED + 1, False, "alert", b'{"type": "alert"}', "changed", ()),
+        (STARTED + 2, True, "info", b'{"type": "info"}', "own", ()),
+        (STARTED + 3, True, "", b'{"type": 5}', "bypassed", ()),
     ]
 
 

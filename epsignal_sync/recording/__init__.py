@@ -1,0 +1,1 @@
+"""What went through a client, in a file: written while it happens, read afterwards."""
