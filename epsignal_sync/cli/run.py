@@ -10,6 +10,7 @@ import click
 
 from ..errors import EpSignalError, UsageError
 from . import commands as _commands  # noqa: F401  # the modules of the commands register them when they are imported
+from . import doctor as _doctor  # noqa: F401
 from .group import commands
 from .login import in_options
 from .outputs import plain

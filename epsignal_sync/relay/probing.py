@@ -7,10 +7,9 @@ is shown, and nothing of the login.
 from __future__ import annotations
 
 import contextlib
-import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 
 from attrs import frozen
@@ -167,9 +166,12 @@ class Probe:
         except (OSError, ProtocolError) as error:
             raise ConnectError(f"{lost} ({error_text(error)})") from error
 
-    def greeting(self) -> str:
-        """Return what the server says first, or in answer to a plain HTTP request; "" where it says nothing. Raises ClosedError."""
-        for request in (b"", b"HEAD / HTTP/1.0\r\n\r\n"):
+    def greeting(self, *, ask: bool) -> str:
+        """Return what the server says without TLS before anybody else, or if ``ask`` then to an HTTP request; "" for silence.
+
+        Raises ClosedError.
+        """
+        for request in (b"", b"HEAD / HTTP/1.0\r\n\r\n") if ask else (b"",):
             with contextlib.suppress(ConnectError, OSError), self._step(TLSSettings(verify=False), GREETING_TIME) as opening:
                 assert self._address is not None
                 if opening.attempt(self._address, 1) is None and opening.sock is not None:
