@@ -16,7 +16,7 @@ from attrs import evolve, field, frozen
 
 from ..client import Client
 from ..device import Device
-from ..errors import AttachError, EpSignalError, LoginError, ReplyTimeout
+from ..errors import AttachError, ConnectError, EpSignalError, LoginError, ReplyTimeout
 from ..relay.certificate import read_certificate
 from ..relay.endpoint import Endpoint, TLSSettings, show_fingerprint
 from ..relay.probing import Attempt, Handshake, Probe
@@ -73,12 +73,17 @@ class Checkup:
         self._probe = Probe(endpoint, tls, timeout)
         self._device: Device | None = None
         self._refusal: AttachError | None = None
+        self._worker: threading.Thread | None = None
 
     def close(self) -> None:
-        """End it, and with it the attachment to the phone. Any thread."""
+        """End it, and with it the attachment to the phone. Idempotent; main thread."""
         self._probe.cancel()
         if self._client is not None:
             self._client.close()
+        if self._worker is not None:
+            self._worker.join(ENDING_TIME)
+        if self._worker is None or not self._worker.is_alive():
+            self._probe.close()
 
     def run(self, report: Report, working: Working) -> list[str]:
         """Take the steps, and return the names of those that failed. ``working`` is around each. Raises KeyboardInterrupt. Main thread."""
@@ -89,7 +94,7 @@ class Checkup:
                 name, step, needed = steps[0]
                 if reached:
                     with working(name):
-                        result = _in_thread(step)
+                        result = self._in_thread(step)
                     del steps[0]
                     report(result)
                     if result.outcome is Outcome.FAILED:
@@ -122,6 +127,25 @@ class Checkup:
                 return _failed(name, error)
 
         return run
+
+    def _in_thread(self, step: Step) -> Result:
+        """Run a step on the thread ``epsignal-doctor`` and wait for it: Ctrl-C ends the waiting at once, on every system."""
+        outcomes: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
+
+        def run() -> None:
+            try:
+                outcomes.put(step())
+            except BaseException as error:
+                outcomes.put(error)
+
+        self._worker = threading.Thread(target=run, name="epsignal-doctor", daemon=True)
+        self._worker.start()
+        while True:
+            with contextlib.suppress(queue.Empty):
+                outcome = outcomes.get(timeout=LOOK_TIME)
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                return outcome
 
     # ------------------------------------------------------------ the connection
 
@@ -198,34 +222,19 @@ class Checkup:
         return Result("attach", Outcome.OK, f"{self._device.hw} was attached, and is let go again")
 
 
-def _in_thread(step: Step) -> Result:
-    """Run a step on the thread ``epsignal-doctor`` and wait for it: Ctrl-C ends the waiting at once, on every system."""
-    outcomes: queue.SimpleQueue[Result | BaseException] = queue.SimpleQueue()
-
-    def run() -> None:
-        try:
-            outcomes.put(step())
-        except BaseException as error:
-            outcomes.put(error)
-
-    threading.Thread(target=run, name="epsignal-doctor", daemon=True).start()
-    while True:
-        with contextlib.suppress(queue.Empty):
-            outcome = outcomes.get(timeout=LOOK_TIME)
-            if isinstance(outcome, BaseException):
-                raise outcome
-            return outcome
-
-
 # ------------------------------------------------------------ the words
 
 
 def _failed(step: str, error: EpSignalError) -> Result:
     """Return an error's sentence, cut where its advice begins."""
-    # In these two the colon stands before what the PBX says.
-    mark = "; " if isinstance(error, (AttachError, LoginError)) else ": "
-    what, found, advice = in_options(str(error)).rpartition(mark)
-    return Result(step, Outcome.FAILED, what, advice) if found else Result(step, Outcome.FAILED, advice)
+    text = in_options(str(error))
+    if isinstance(error, (AttachError, LoginError)):
+        what, found, advice = text.rpartition("; ")  # what the PBX says stands behind a colon
+    elif isinstance(error, (ConnectError, ReplyTimeout)):
+        what, found, advice = text.rpartition(": ")
+    else:
+        return Result(step, Outcome.FAILED, text)
+    return Result(step, Outcome.FAILED, what, advice) if found else Result(step, Outcome.FAILED, text)
 
 
 def _judged(handshake: Handshake, endpoint: Endpoint, tls: TLSSettings) -> Result:
