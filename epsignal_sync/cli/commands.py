@@ -17,6 +17,7 @@ from .group import commands
 from .login import client_maker, connection_options, make_client
 from .monitor import follow, show_warnings
 from .verify import verify as verify_pbx
+from .view import View, view_options
 
 WIDTH_OF_A_PIPE = 140
 """Columns of a table that goes to a file or another program."""
@@ -24,23 +25,24 @@ WIDTH_OF_A_PIPE = 140
 
 @commands.command()
 @click.argument("hw", nargs=-1, required=True)
-@connection_options
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@view_options
 @click.option("--all", "show_all", is_flag=True, help="Calls without media, too, such as phones keep open for presence.")
-def monitor(hw: tuple[str, ...], as_json: bool, show_all: bool, **options: Any) -> None:
+@connection_options
+def monitor(hw: tuple[str, ...], view: View, show_all: bool, **options: Any) -> None:
     """Show the calls of some phones as they happen.
 
-    HW is the name with which a phone registers, often its MAC address. On a terminal it is a live table, on a pipe one
-    line an event. Ctrl-C ends it and leaves the calls alone.
+    HW is the name with which a phone registers, often its MAC address; give several for several phones. On a terminal it is a
+    live table, on a pipe one line a step of a call. Ctrl-C ends it and leaves the calls alone.
 
     \b
     Example:
-      export EPSIGNAL_PASSWORD=...
-      epsignal monitor 0090334f1a2b --url pbx.example.com --app phones
+      export EPSIGNAL_URL=pbx.example.com EPSIGNAL_APP=phones EPSIGNAL_PASSWORD=...
+      epsignal monitor 0090334f1a2b
+      epsignal monitor 0090334f1a2b 0090334f1a2c --number "0*" --csv > calls.csv
     """
     show_warnings()
     with make_client(**options) as client:
-        follow(client, hw, as_json=as_json, show_all=show_all, timeout=options["timeout"])
+        follow(client, hw, view=view, show_all=show_all, timeout=options["timeout"])
 
 
 @commands.command()
@@ -50,11 +52,12 @@ def monitor(hw: tuple[str, ...], as_json: bool, show_all: bool, **options: Any) 
 @click.option("--as-sip", is_flag=True, help="NUMBER is a SIP name, such as alice. (--sip says who logs in.)")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line, as with monitor.")
 def dial(hw: str, number: str, as_sip: bool, as_json: bool, **options: Any) -> None:
-    """Call NUMBER on behalf of the phone HW, and show what becomes of it.
+    """Call NUMBER on behalf of the phone HW.
 
-    For trying out what the PBX does with a number: whether it is reached, where it is diverted to, with which cause it is
-    refused. The call is this command's: the phone itself neither rings nor shows it, there is no audio, whoever answers
-    hears nothing, and it lives only as long as the command runs. Ctrl-C hangs up and waits for the end.
+    It shows what becomes of the call, for trying out what the PBX does with a number: whether it is reached, where it is
+    diverted to, with which cause it is refused. The call is this command's: the phone itself neither rings nor shows it,
+    there is no audio, whoever answers hears nothing, and it lives only as long as the command runs. Ctrl-C hangs up and
+    waits for the end.
 
     Exit code: 0 if it was connected, 1 if it was not (with the cause in words), 2 for a wrong command line.
 
@@ -73,13 +76,13 @@ def dial(hw: str, number: str, as_sip: bool, as_json: bool, **options: Any) -> N
 @click.argument("hw")
 @connection_options
 def call(hw: str, **options: Any) -> None:
-    """Show the calls of the phone HW, and do with them what is typed.
+    """Show the calls of a phone, and do what is typed.
 
-    answer, hangup, hold, retrieve, transfer NUMBER, dtmf DIGITS, dial NUMBER; help shows them all. On a terminal the calls
-    are a live table above the line that is typed; from a pipe or a file the commands are a script, and each event is one line.
-    A command that cannot be done is one sentence, and the next one is taken. quit, the end of the input, or Ctrl-C ends it:
-    the calls of the phone go on, and what dial has started is hung up. With no input at all (< /dev/null) it shows the calls
-    until Ctrl-C.
+    HW is the phone. What can be typed: answer, hangup, hold, retrieve, transfer NUMBER, dtmf DIGITS, dial NUMBER; help
+    shows them all. On a terminal the calls are a live table above the line that is typed; from a pipe or a file the
+    commands are a script, and each event is one line. A command that cannot be done is one sentence, and the next one is
+    taken. quit, the end of the input, or Ctrl-C ends it: the calls of the phone go on, and what dial has started is hung
+    up. With no input at all (< /dev/null) it shows the calls until Ctrl-C.
 
     \b
     Example:
@@ -92,18 +95,23 @@ def call(hw: str, **options: Any) -> None:
 
 
 @commands.command()
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def demo(as_json: bool) -> None:
+@view_options
+def demo(view: View) -> None:
     """Show three calls on a simulated PBX.
 
-    It is the ordinary monitor on two of three phones, and ends by itself after some seconds.
+    It is the ordinary monitor on two of three phones, and ends by itself after some seconds. It needs neither a PBX nor a phone.
+
+    \b
+    Example:
+      epsignal demo
+      epsignal demo --state connected --json
     """
     try:
         from .demo import run_demo
     except ImportError:
         raise EpSignalError("the demo needs websockets for its simulated PBX: pip install 'epsignal-sync[cli,simulator]'") from None
     show_warnings()
-    run_demo(as_json=as_json)
+    run_demo(view=view)
 
 
 @commands.command()
@@ -135,10 +143,13 @@ def simulate(host: str, port: int, phones: tuple[str, ...], app: str, password: 
 
 
 @commands.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=lambda context, argument, begun: model.names(begun))
 @click.option("--markdown", "as_markdown", is_flag=True, help="The whole model as Markdown.")
 def types(name: str | None, as_markdown: bool) -> None:
-    """Show the signaling model: all of it as a tree, or the class NAME with its fields.
+    """Show what can be said in the signaling, and with which fields.
+
+    NAME is a message, signal, facility, object or enumeration, as Python or the wire spells it; without, all of them are shown as
+    a tree.
 
     \b
     Example:
@@ -156,17 +167,17 @@ def types(name: str | None, as_markdown: bool) -> None:
 @connection_options
 @click.option("--report", type=click.Path(path_type=pathlib.Path), metavar="FILE", help="Where to write the report; without: it is shown.")
 def verify(hw: str, hw2: str, report: pathlib.Path | None, **options: Any) -> None:
-    """Find out what a real PBX does where the documentation leaves it open, with the phone HW.
+    """Find out what a real PBX does, for a bug report.
 
-    It asks for a few things to be done at the phone, each of which can be skipped, and takes about ten minutes. The phone
-    rings, and is attached to, cut off and attached to again meanwhile: take one that nobody needs. HW2 is a second one, which
-    rings once. The report at the end holds no numbers and no names; it is meant for a bug report. docs/verify-on-a-pbx.md
-    tells more.
+    It finds out what the documentation leaves open, with the phone HW. It asks for a few things to be done at the phone,
+    each of which can be skipped, and takes about ten minutes. The phone rings, and is attached to, cut off and attached to
+    again meanwhile: take one that nobody needs. HW2 is a second one, which rings once. The report at the end holds no
+    numbers and no names. docs/verify-on-a-pbx.md tells more.
 
     \b
     Example:
-      export EPSIGNAL_PASSWORD=...
-      epsignal verify 0090334f1a2b --url pbx.example.com --app phones --report report.txt
+      export EPSIGNAL_URL=pbx.example.com EPSIGNAL_APP=phones EPSIGNAL_PASSWORD=...
+      epsignal verify 0090334f1a2b --report report.txt
     """
     show_warnings()
     maker = client_maker(**options)

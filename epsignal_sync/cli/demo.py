@@ -10,6 +10,7 @@ from ..client import Client
 from ..errors import EpSignalError
 from ..simulator import SimulatedPBX, SimulatedPhone
 from .monitor import follow
+from .view import View
 
 PASSWORD = "demo"
 STEP = 0.6
@@ -58,7 +59,7 @@ class Story(threading.Thread):
         time.sleep(STEP)
 
 
-def run_demo(*, as_json: bool) -> None:
+def run_demo(*, view: View) -> None:
     """Run the demo; takes about six seconds. Raises EpSignalError if a call did not go as it should."""
     with SimulatedPBX() as pbx:
         pbx.add_app("demo", password=PASSWORD)
@@ -67,6 +68,6 @@ def run_demo(*, as_json: bool) -> None:
             print(f"epsignal: a simulated PBX; Alice's phone is {story.alice.hw}, Bob's is {story.bob.hw}", file=sys.stderr)
             story.start()
             hws = [story.alice.hw, story.bob.hw]
-            follow(client, hws, as_json=as_json, show_all=False, timeout=10, until=lambda: not story.is_alive())
+            follow(client, hws, view=view, show_all=False, timeout=10, until=lambda: not story.is_alive())
         if story.error is not None:
             raise EpSignalError(f"the demo did not go as it should: {story.error}")

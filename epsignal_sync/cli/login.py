@@ -26,10 +26,16 @@ def connection_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 "--password", envvar="EPSIGNAL_PASSWORD", show_envvar=True,
                 help="Password of the App object or user. Other users of this machine can see an argument: better use the variable.",
             ),
-            click.option("--ca-file", help="PEM file with the certificates to trust instead of the system's."),
+            click.option("--ca-file", type=click.Path(), help="PEM file with the certificates to trust instead of the system's."),
             click.option("--fingerprint", help="SHA-256 of the PBX's certificate, checked instead of the chain."),
-            click.option("--client-certificate", help="PEM file with the certificate to show to a PBX that demands one, and its key."),
-            click.option("--client-key", help="PEM file with the key of --client-certificate, if that is a file of its own."),
+            click.option(
+                "--client-certificate", type=click.Path(),
+                help="PEM file with the certificate to show to a PBX that demands one, and its key.",
+            ),
+            click.option(
+                "--client-key", type=click.Path(),
+                help="PEM file with the key of --client-certificate, if that is a file of its own.",
+            ),
             click.option("--no-verify", is_flag=True, help="Take any certificate: anybody in between can read along."),
             click.option("--timeout", type=float, default=10, show_default=True, help="Seconds for connecting, and for attaching."),
         ]

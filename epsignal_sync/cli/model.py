@@ -78,6 +78,11 @@ def find(name: str) -> Entry:
     raise UsageError(f"there is no {name!r} in the model: {hint}epsignal types lists all of it")
 
 
+def names(begun: str) -> list[str]:
+    """Return the names, as classes and on the wire, that begin so."""
+    return sorted({name for entry in entries() for name in (entry.name, entry.wire) if name.startswith(begun) and name})
+
+
 def tree() -> RenderableType:
     """Return the model as a tree of groups, classes and their fields."""
     root = Tree("Signaling model")

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import sys
 from collections.abc import Callable, Sequence
 
 from ..client import Client
+from ..messages import AttachResult
 from .outputs import output_for, plain
+from .progress import progress
 from .steps import Steps
+from .view import Filtered, View
 
 TITLE = "Calls (Ctrl-C ends this; the calls go on)"
 
 
 def follow(
-    client: Client, hws: Sequence[str], *, as_json: bool, show_all: bool, timeout: float, until: Callable[[], bool] = lambda: False
+    client: Client, hws: Sequence[str], *, view: View, show_all: bool, timeout: float, until: Callable[[], bool] = lambda: False
 ) -> None:
     """Connect, attach and show calls until Ctrl-C, the loss of the connection for good, or ``until`` returns True."""
     steps = Steps(client, lambda call: call.media or show_all)
     client.connect()
-    client.attach_many(hws, timeout=timeout)
-    with output_for(as_json=as_json, title=TITLE) as output:
-        steps.show(output, until)
+    _attach(client, hws, timeout)
+    with output_for(as_json=view.as_json, as_csv=view.as_csv, title=TITLE) as output:
+        steps.show(Filtered(output, view), until)
+
+
+def _attach(client: Client, hws: Sequence[str], timeout: float) -> None:
+    """Attach to all phones, and show on a terminal how many have answered."""
+    answered = itertools.count(1)
+    with (
+        progress("Attaching" if len(hws) == 1 else f"Attaching to {len(hws)} phones", len(hws)) as advance,
+        client.on(AttachResult, lambda event: advance(next(answered))),
+    ):
+        client.attach_many(hws, timeout=timeout)
 
 
 class _Warnings(logging.Handler):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
 import json
 import sys
 import time
@@ -23,7 +25,15 @@ from ..messages.record import masked
 ENDED_ROWS = 10
 """Ended calls that the live table keeps."""
 
-STYLES = {"alert": "yellow", "connected": "green", "disconnected": "red", "disconnecting": "red", "null": "dim"}
+STYLES = {
+    "setup": "cyan", "setup-ack": "cyan", "call-proc": "cyan", "alert": "yellow", "connected": "green", "parked": "magenta",
+    "disconnected": "red", "disconnecting": "red", "null": "dim",
+}  # fmt: skip
+"""How a call looks in each state on a terminal; the state stands there as a word, too."""
+
+CSV_COLUMNS = ("time", "device", "call", "direction", "number", "sip", "name", "state", "seconds", "cause", "cause_text")
+FORMULA_SIGNS = "=+-@＝＋－＠"
+"""What a spreadsheet takes a cell for a formula by, also behind white space."""
 
 
 @frozen(kw_only=True)
@@ -62,23 +72,40 @@ class Output(Protocol):
     def show(self, progress: Progress) -> None:
         """Show a step."""
 
+    def leave_out(self, progress: Progress) -> None:
+        """Take a step that is not to be shown; it may be one of a call that was shown before."""
+
     def refresh(self) -> None:
         """Show the time going on."""
 
 
 @contextlib.contextmanager
-def output_for(*, as_json: bool, title: str) -> Iterator[Output]:
+def output_for(*, as_json: bool, as_csv: bool = False, title: str) -> Iterator[Output]:
     """Give what suits standard output; ``title`` stands above the live table."""
     console = Console()
     redraws = sys.stdout.isatty() and console.is_terminal and not console.is_dumb_terminal
-    if redraws and not as_json:
+    if as_csv:
+        yield CSVRows()
+    elif as_json:
+        yield JSONLines()
+    elif redraws:
         with LiveTable(console, title) as table:
             yield table
     else:
-        yield JSONLines() if as_json else Lines()
+        yield Lines()
 
 
-class Lines:
+class _Log:
+    """What has been written stays as it is."""
+
+    def leave_out(self, progress: Progress) -> None:
+        """Nothing."""
+
+    def refresh(self) -> None:
+        """Nothing: a line stands for the moment it was written."""
+
+
+class Lines(_Log):
     """One tidy line an event, for a pipe or a file."""
 
     def show(self, progress: Progress) -> None:
@@ -90,11 +117,8 @@ class Lines:
         )
         print(line.rstrip(), flush=True)
 
-    def refresh(self) -> None:
-        """Nothing: a line stands for the moment it was written."""
 
-
-class JSONLines:
+class JSONLines(_Log):
     """One JSON object a line, for another program."""
 
     def show(self, progress: Progress) -> None:
@@ -111,8 +135,29 @@ class JSONLines:
             "cause": None if cause is None else {"num": masked(cause.num), "text": cause.text},
         }), flush=True)
 
-    def refresh(self) -> None:
-        """Nothing: a line stands for the moment it was written."""
+
+class CSVRows(_Log):
+    """One row a step below a heading, for a spreadsheet (RFC 4180); no text in it is a formula there."""
+
+    def __init__(self) -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(newline="")  # a row ends with CR and LF on every system
+        self._writer = csv.writer(sys.stdout)
+        self._write(*CSV_COLUMNS)
+
+    def show(self, progress: Progress) -> None:
+        """Write a row."""
+        remote, cause = progress.remote, progress.cause
+        number = masked(cause.num) if cause is not None else None
+        self._write(
+            datetime.fromtimestamp(progress.at).astimezone().isoformat(timespec="milliseconds"), progress.hw, progress.call.id,
+            progress.direction, remote.num, remote.sip, remote.name, progress.state, round(progress.seconds, 3),
+            number if isinstance(number, int) else str(number or ""), progress.cause_text,
+        )  # fmt: skip
+
+    def _write(self, *cells: str | float | None) -> None:
+        self._writer.writerow([harmless(cell) if isinstance(cell, str) else cell for cell in cells])
+        sys.stdout.flush()
 
 
 class LiveTable:
@@ -137,6 +182,11 @@ class LiveTable:
         for call in ended[:-ENDED_ROWS]:
             del self._rows[call]
         self.refresh()
+
+    def leave_out(self, progress: Progress) -> None:
+        """Take a call out of the table."""
+        if self._rows.pop(progress.call, None) is not None:
+            self.refresh()
 
     def refresh(self) -> None:
         """Draw the table anew."""
@@ -166,3 +216,9 @@ def clock(seconds: float) -> str:
 def plain(text: str) -> str:
     """Return text from the network without anything that a terminal would obey."""
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def harmless(text: str) -> str:
+    """Return text from the network as a cell that no spreadsheet takes for a formula."""
+    text = plain(text)
+    return f"'{text}" if text.lstrip()[:1] in FORMULA_SIGNS and text.strip() else text

@@ -11,6 +11,7 @@ import click
 from ..errors import EpSignalError, UsageError
 from . import commands as _commands  # noqa: F401  # the modules of the commands register them when they are imported
 from . import doctor as _doctor  # noqa: F401
+from .completion import answer_shell
 from .group import commands
 from .login import in_options
 from .outputs import plain
@@ -24,6 +25,8 @@ def run(arguments: list[str] | None = None) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name may hold what the terminal's encoding cannot show
     try:
+        if (answered := answer_shell()) is not None:
+            return answered
         # Not commands.main(), which takes a reader that has gone for a failure.
         with commands.make_context("epsignal", sys.argv[1:] if arguments is None else arguments) as context:
             commands.invoke(context)
