@@ -36,7 +36,8 @@ def monitor(hw: tuple[str, ...], view: View, show_all: bool, **options: Any) -> 
 
     \b
     Example:
-      export EPSIGNAL_URL=pbx.example.com EPSIGNAL_APP=phones EPSIGNAL_PASSWORD=...
+      export EPSIGNAL_URL=pbx.example.com EPSIGNAL_APP=phones
+      export EPSIGNAL_PASSWORD=...
       epsignal monitor 0090334f1a2b
       epsignal monitor 0090334f1a2b 0090334f1a2c --number "0*" --csv > calls.csv
     """
@@ -176,7 +177,8 @@ def verify(hw: str, hw2: str, report: pathlib.Path | None, **options: Any) -> No
 
     \b
     Example:
-      export EPSIGNAL_URL=pbx.example.com EPSIGNAL_APP=phones EPSIGNAL_PASSWORD=...
+      export EPSIGNAL_URL=pbx.example.com EPSIGNAL_APP=phones
+      export EPSIGNAL_PASSWORD=...
       epsignal verify 0090334f1a2b --report report.txt
     """
     show_warnings()

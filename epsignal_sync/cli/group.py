@@ -38,9 +38,9 @@ def commands() -> None:
 
     \b
     First steps:
-      epsignal demo                      three calls on a simulated PBX
-      epsignal doctor pbx.example.com    is there a way to your PBX, and if not, why
-      epsignal monitor HW                the calls of your phone, as they happen
+      epsignal demo                     three calls on a simulated PBX
+      epsignal doctor pbx.example.com   is there a way to your PBX; if not, why
+      epsignal monitor HW               the calls of your phone, as they happen
 
     epsignal COMMAND --help tells more of each, with an example. Where the PBX is, and what to log in with, is taken from
     EPSIGNAL_URL, EPSIGNAL_APP and EPSIGNAL_PASSWORD, or from options.
