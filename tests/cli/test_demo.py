@@ -10,9 +10,11 @@ from .running import Running
 
 def test_demo_on_pipes_and_terminals() -> None:
     with contextlib.ExitStack() as stack:
-        pipe, jsons, head, narrow, wide = (
+        pipe, jsons, head, table, narrow, wide = (
             stack.enter_context(Running("demo", *arguments, columns=columns))
-            for arguments, columns in (([], None), (["--json"], None), ([], None), ([], 80), ([], 120))
+            for arguments, columns in (
+                ([], None), (["--json"], None), ([], None), (["--csv", "--state", "null", "--number", "24"], None), ([], 80), ([], 120),
+            )
         )
         head.read_until("\n")
         head.stop_reading()
@@ -20,6 +22,7 @@ def test_demo_on_pipes_and_terminals() -> None:
         assert head.end(0) == announced
         assert pipe.end(0) == announced
         assert jsons.end(0) == announced
+        assert table.end(0) == announced
         narrow.end(0)
         wide.end(0)
     ended = [line for line in pipe.output.splitlines() if " null " in line]
@@ -28,6 +31,7 @@ def test_demo_on_pipes_and_terminals() -> None:
         "to Bob (23)", "to 24 null", "from Carol (24)", "from Alice (22)",
     ]
     assert sum(line.endswith("User busy") for line in ended) == 1
+    assert [row.split(",")[3:5] for row in table.output.splitlines()] == [["direction", "number"], ["to", "24"], ["from", "24"]]
     steps = [json.loads(line) for line in jsons.output.splitlines()]
     assert [step["cause"]["num"] for step in steps if step["state"] == "null"].count(17) == 1
     for terminal, columns in ((narrow, 80), (wide, 120)):

@@ -10,7 +10,7 @@ import trustme
 
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
-from ..conftest import HW1
+from ..conftest import HW1, wait_until
 from .running import PASSWORD
 from .tmux import Screen
 
@@ -54,11 +54,10 @@ def test_a_live_table_leaves_out_what_does_not_fit_any_more(tmp_path: pathlib.Pa
         bob.answer()
         call.wait("connected")
         assert call.state == "connected"
-        while any("Bob" in line for line in screen.lines()):
-            pass
+        wait_until(lambda: not any("Bob" in line for line in screen.lines()))
         assert screen.lines()[0].startswith("Calls (Ctrl-C ends this")
         screen.type("C-c")
-        screen.wait_for("Pane is dead")
+        screen.wait_end()
 
 
 def test_tab_completes_in_bash(tmp_path: pathlib.Path) -> None:

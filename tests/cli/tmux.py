@@ -43,7 +43,7 @@ class Screen:
 
     def type(self, *keys: str) -> None:
         """Press keys, by tmux's names for them."""
-        self._tmux("send-keys", *keys)
+        self._tmux("send-keys", "--", *keys)
 
     def lines(self, *options: str) -> list[str]:
         """Return what stands on the screen now, without the empty lines below it."""
@@ -57,6 +57,14 @@ class Screen:
             if any(text in line for line in lines):
                 return lines
             assert time.monotonic() < end, f"{text!r} is not on the screen:\n" + "\n".join(lines)
+            time.sleep(0.05)
+
+    def wait_end(self) -> None:
+        """Wait until what runs in the window has ended."""
+        end = time.monotonic() + PATIENCE
+        # Not by the words on the screen: tmux 3.3 does not always write them.
+        while self._tmux("display-message", "-p", "#{pane_dead}").strip() != "1":
+            assert time.monotonic() < end, "it does not end:\n" + "\n".join(self.lines())
             time.sleep(0.05)
 
     def _tmux(self, *arguments: str) -> str:
