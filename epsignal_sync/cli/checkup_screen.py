@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import sys
 import textwrap
@@ -24,6 +25,7 @@ INDENT = 2 + WORD + NAME
 NARROWEST = 20
 """Columns that a text gets at least."""
 WIDEST = 110
+_HALF_A_FINGERPRINT = re.compile(r"(?<![0-9A-F:])([0-9A-F]{2}:){16}")
 
 
 class CheckupScreen:
@@ -61,7 +63,9 @@ class CheckupScreen:
         lines = [plain(text)]
         if self._on_terminal:
             room = max(NARROWEST, min(WIDEST, shutil.get_terminal_size().columns) - INDENT)
-            lines = textwrap.wrap(lines[0], room, break_on_hyphens=False) or [""]
+            # A fingerprint that is too long is broken in its middle, between two bytes.
+            halves = _HALF_A_FINGERPRINT.sub(r"\g<0> ", lines[0]) if len(lines[0]) > room else lines[0]
+            lines = textwrap.wrap(halves, room, break_on_hyphens=False) or [""]
         self._say_line(head, lines[0], style)
         for line in lines[1:]:
             self._say_line(" " * INDENT, line, "")

@@ -78,3 +78,20 @@ def test_ends_its_thread() -> None:
     with Running(columns=80, start=script(body)) as running:
         running.end(0)
         assert running.output.strip() == "['MainThread']"
+
+
+def test_a_pause_of_verify_shows_how_long_it_lasts() -> None:
+    body = """
+from epsignal_sync.cli.verification.person import Person, Skipped
+person = Person(print)
+threading.Thread(target=lambda: person.enter(sys.stdin.readline())).start()
+try:
+    person.pause(600)
+except Skipped:
+    print("skipped")
+"""
+    with Running(columns=80, start=script(body)) as running:
+        running.read_until("  waiting ")
+        running.type("s\n")
+        running.read_until("skipped")
+        running.end(0)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from ...deadline import Deadline
+from ..progress import progress
 
 T = TypeVar("T")
 
@@ -71,19 +72,26 @@ class Person:
     def look_out(self, look: Callable[[], T | None], seconds: float) -> T | None:
         """Return the first result of ``look`` that is not None, or None after ``seconds``. Raises Skipped, Finished."""
         try:
-            return self._wait(look, Deadline(seconds * self.patience))
+            return self._wait_by_the_clock(look, seconds * self.patience)
         except TimedOut:
             return None
 
     def pause(self, seconds: float) -> None:
         """Let time go by, for what may still come. Raises Skipped, Finished."""
         try:
-            self._wait(lambda: None, Deadline(seconds * self._pace))
+            self._wait_by_the_clock(lambda: None, seconds * self._pace)
         except TimedOut:
             pass
 
-    def _wait(self, look: Callable[[], T | None], deadline: Deadline) -> T:
+    def _wait_by_the_clock(self, look: Callable[[], T | None], seconds: float) -> T:
+        """Wait with a bar that shows how long it still takes, since there is nothing to be done meanwhile."""
+        deadline = Deadline(seconds)
+        with progress("  waiting", seconds) as advance:
+            return self._wait(look, deadline, lambda: advance(seconds - (deadline.remaining() or 0.0)))
+
+    def _wait(self, look: Callable[[], T | None], deadline: Deadline, looked: Callable[[], None] = lambda: None) -> T:
         while True:
+            looked()
             found = look()
             if found is not None:
                 return found
