@@ -43,7 +43,7 @@ def not_granted_and_said(pbx: SimulatedPBX) -> None:
 
 
 PREPARATIONS: list[Callable[[SimulatedPBX], None]] = [
-    nothing, another_password, another_password_and_no_answer, not_granted, not_granted_and_said, nothing, nothing, nothing, nothing, nothing,
+    nothing, another_password, another_password_and_no_answer, not_granted, not_granted_and_said, *[nothing] * 5,
 ]  # fmt: skip
 
 
