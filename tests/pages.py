@@ -12,8 +12,6 @@ from typing import NamedTuple
 
 from .test_samples import ROOT, start
 
-LINKS = re.compile(r"\[[^\]]+\]\(([^)]*)\)")
-
 
 class Step(NamedTuple):
     """A command of a shell, and the lines that it shows."""
