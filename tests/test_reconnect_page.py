@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 import threading
+from collections.abc import Callable
+from typing import Any
 
 import attrs
 import pytest
@@ -52,21 +54,58 @@ def test_looking_instead_of_counting(pbx: SimulatedPBX, phones: Phones, client: 
     wait_for("nobody")
 
 
+class PhoneThatIsLost:
+    """A phone whose connection is lost when it rings for the first time, before or while it is waited for."""
+
+    def __init__(self, phone: eps.Device, lose: Callable[[eps.Call], None]) -> None:
+        self.phone = phone
+        self.lose = lose
+        self.rung = 0
+
+    def wait_attached(self, *, timeout: float) -> None:
+        self.phone.wait_attached(timeout=PATIENCE)
+
+    def ring(self, *, number: str, name: str) -> eps.Call:
+        call = self.phone.ring(number=number, name=name)
+        self.rung += 1
+        if self.rung == 1:
+            self.lose(call)
+        return call
+
+
 @pytest.mark.usefixtures("quick_attempts")
-def test_alarm_over_a_loss_of_the_connection(pbx: SimulatedPBX, phones: Phones, client: eps.Client) -> None:
-    names: dict[str, object] = {"eps": eps}
+@pytest.mark.parametrize("waiting", [True, False])
+def test_alarm_over_a_loss_of_the_connection(waiting: bool, pbx: SimulatedPBX, phones: Phones, client: eps.Client) -> None:
+    names: dict[str, Any] = {"eps": eps}
     exec(PAGE.blocks("python", PATTERNS)[1], names)
-    alarm, taken = names["alarm"], []
-    assert callable(alarm)
-    phone = client.attach(HW1)
-    thread = threading.Thread(target=lambda: taken.append(alarm(phone)))
+    losing: list[threading.Thread] = []
+
+    def lose(call: eps.Call) -> None:
+        phones[0].wait("alert", timeout=PATIENCE)
+        losing.append(threading.Thread(target=pbx.drop_connections))
+        losing[0].start()
+        if not waiting:
+            wait_until(lambda: call.ended)
+
+    taken: list[eps.Call] = []
+    phone = PhoneThatIsLost(client.attach(HW1), lose)
+    thread = threading.Thread(target=lambda: taken.append(names["alarm"](phone)))
     thread.start()
-    first = phones[0].wait("alert", timeout=PATIENCE)
-    pbx.drop_connections()
-    first.wait("null", timeout=PATIENCE)  # a call of the app lives as long as its connection
+    wait_until(lambda: phone.rung == 2)
     phones[0].wait("alert", timeout=PATIENCE).answer()
     thread.join(PATIENCE)
+    losing[0].join(PATIENCE)
     assert [call.state for call in taken] == ["connected"]
+
+
+@pytest.mark.usefixtures("quick_attempts")
+def test_alarm_that_is_refused(phones: Phones, client: eps.Client) -> None:
+    names: dict[str, Any] = {"eps": eps}
+    exec(PAGE.blocks("python", PATTERNS)[1], names)
+    phones[0].busy = True
+    with pytest.raises(eps.CallEndedError) as refused:
+        names["alarm"](client.attach(HW1))
+    assert refused.value.cause.num == 17
 
 
 def test_figures_are_the_defaults() -> None:

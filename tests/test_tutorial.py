@@ -27,7 +27,7 @@ from .test_samples import finish, start
 
 PAGE = Page("first-blocked-call.md")
 CALL, BLOCK, TEST = "5. Make a call", "6. Block a caller", "7. Write a test for it"
-WIDTH = 100
+WIDTH = 88
 """Columns of the terminal that the page shows."""
 
 
