@@ -68,8 +68,15 @@ def type_and_see(terminal: Running, block: str) -> None:
         wait_for_lines(terminal, log.splitlines())
 
 
+def program(name: str) -> str:
+    """Return a program of the page, whose interceptor may take the longest time there is: a busy machine has others to run, too."""
+    text = PAGE.file(name)
+    assert ("intercept(" in text) == ("to_device=True)" in text)
+    return text.replace("to_device=True)", "to_device=True, deadline=2)")
+
+
 def save(name: str, directory: pathlib.Path) -> str:
-    (directory / name).write_text(PAGE.file(name), encoding="utf-8")
+    (directory / name).write_text(program(name), encoding="utf-8")
     return str(directory / name)
 
 
@@ -150,8 +157,8 @@ def test_the_test(tmp_path: pathlib.Path) -> None:
     for name in ("block.py", "test_block.py"):
         save(name, tmp_path)
     # And beside it the same of a program with a fault, which the test has to find.
-    (tmp_path / "broken.py").write_text(PAGE.file("block.py").replace("refuse(21)", "refuse(17)"), encoding="utf-8")
-    (tmp_path / "test_broken.py").write_text(PAGE.file("test_block.py").replace("from block", "from broken"), encoding="utf-8")
+    (tmp_path / "broken.py").write_text(program("block.py").replace("refuse(21)", "refuse(17)"), encoding="utf-8")
+    (tmp_path / "test_broken.py").write_text(program("test_block.py").replace("from block", "from broken"), encoding="utf-8")
     code, output = run_pytest(tmp_path, "-p", PLUGIN, "test_block.py", "test_broken.py")
     assert code == 1 and "1 failed, 3 passed" in output and "FAILED test_broken.py::test_unwanted" in output, output
     assert "\n2 passed in" in "\n".join(shown("python -m pytest -q test_block.py")[0])
