@@ -28,7 +28,7 @@ Phones = tuple[SimulatedPhone, SimulatedPhone]
 
 @pytest.fixture
 def patient_where_calls_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A second for the PBX to name the calls that are kept is not always enough on a busy machine, and more than calls that are lost need."""
+    """A second for the PBX to name the calls that are kept may be too little on a busy machine; those that are lost need less."""
     restart = SimulatedPBX.restart
 
     def restart_patiently(pbx: SimulatedPBX, *, calls: str) -> None:
