@@ -84,7 +84,10 @@ def next_one(answered: queue.SimpleQueue[eps.Call | None]) -> eps.Call | None:
 
 def simulate() -> None:
     """Have Bob call Alice, who asks Carol and puts him through."""
-    from epsignal_sync.simulator import SimulatedPBX
+    try:
+        from epsignal_sync.simulator import SimulatedPBX
+    except ImportError as error:
+        sys.exit(f"attended_transfer: {error}")
 
     with SimulatedPBX() as pbx:
         pbx.add_app("phones", password="secret")

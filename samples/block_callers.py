@@ -73,7 +73,10 @@ def read_list(arguments: list[str]) -> BlockList:
 
 def simulate() -> None:
     """Refuse two of three callers at a phone of a simulated PBX."""
-    from epsignal_sync.simulator import SimulatedPBX
+    try:
+        from epsignal_sync.simulator import SimulatedPBX
+    except ImportError as error:
+        sys.exit(f"block_callers: {error}")
 
     with SimulatedPBX() as pbx:
         pbx.add_app("phones", password="secret")

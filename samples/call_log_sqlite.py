@@ -111,7 +111,10 @@ def log_calls(url: str, app: str, password: str, path: str, hws: list[str], reco
 
 def simulate() -> None:
     """Log the calls of two phones at a simulated PBX, and print the rows."""
-    from epsignal_sync.simulator import SimulatedPBX
+    try:
+        from epsignal_sync.simulator import SimulatedPBX
+    except ImportError as error:
+        sys.exit(f"call_log_sqlite: {error}")
 
     with SimulatedPBX() as pbx, tempfile.TemporaryDirectory() as directory:
         path = str(pathlib.Path(directory) / "calls.sqlite")

@@ -51,7 +51,10 @@ def dial(url: str, app: str, password: str, hw: str, number: str) -> bool:
 
 def simulate() -> None:
     """Have Alice's phone call Bob, and then Carol, who is busy."""
-    from epsignal_sync.simulator import SimulatedPBX
+    try:
+        from epsignal_sync.simulator import SimulatedPBX
+    except ImportError as error:
+        sys.exit(f"click_to_dial: {error}")
 
     with SimulatedPBX() as pbx:
         pbx.add_app("phones", password="secret")

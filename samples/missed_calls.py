@@ -71,7 +71,10 @@ def watch(url: str, app: str, password: str, hws: list[str], reconnect: bool = T
 
 def simulate() -> None:
     """Watch Bob's desk phone at a simulated PBX. He has a second phone with the same number."""
-    from epsignal_sync.simulator import SimulatedPBX
+    try:
+        from epsignal_sync.simulator import SimulatedPBX
+    except ImportError as error:
+        sys.exit(f"missed_calls: {error}")
 
     with SimulatedPBX() as pbx:
         pbx.add_app("phones", password="secret")

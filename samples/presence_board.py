@@ -111,7 +111,10 @@ def watch(url: str, app: str, password: str, hw: str, numbers: list[str], reconn
 
 def simulate() -> None:
     """Watch Bob and Carol on behalf of Alice."""
-    from epsignal_sync.simulator import SimulatedPBX
+    try:
+        from epsignal_sync.simulator import SimulatedPBX
+    except ImportError as error:
+        sys.exit(f"presence_board: {error}")
 
     with SimulatedPBX() as pbx:
         pbx.add_app("phones", password="secret")

@@ -29,7 +29,10 @@ def watch(url: str, app: str, password: str, hw: str, reconnect: bool = True) ->
 
 def simulate() -> None:
     """Watch a phone of a simulated PBX, from which another one is called."""
-    from epsignal_sync.simulator import SimulatedPBX
+    try:
+        from epsignal_sync.simulator import SimulatedPBX
+    except ImportError as error:
+        sys.exit(f"watch_phone: {error}")
 
     with SimulatedPBX() as pbx:
         pbx.add_app("phones", password="secret")

@@ -27,7 +27,10 @@ LAYERS = {
 
 # Who may import a library; all others may not.
 LIBRARIES = {
-    "ssl": (*(f"relay/{one}.py" for one in ("opening", "upgrade", "waiting", "endpoint", "refusals", "transport")), "simulator/"),
+    "ssl": (
+        *(f"relay/{one}.py" for one in ("opening", "probing", "upgrade", "waiting", "endpoint", "refusals", "transport")),
+        "simulator/",
+    ),
     "websocket": ("relay/upgrade.py",),
     "cattrs": ("protocol/codec.py",),
     "cattr": (),

@@ -517,3 +517,15 @@ def test_flask_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "flask", None)
     with pytest.raises(SystemExit, match=r"^wsgi_service: Flask cannot be used .*: pip install 'epsignal-sync\[web\]'$"):
         runpy.run_path(str(ROOT / "samples" / "wsgi_service.py"))
+
+
+@pytest.mark.parametrize(
+    "sample", [WATCH_PHONE, BLOCK_CALLERS, MISSED_CALLS, CALL_LOG, CLICK_TO_DIAL, ATTENDED_TRANSFER, PRESENCE_BOARD],
+    ids=lambda path: pathlib.Path(path).stem,
+)  # fmt: skip
+def test_simulator_that_is_not_installed(monkeypatch: pytest.MonkeyPatch, sample: str) -> None:
+    for name in [name for name in sys.modules if name.startswith(("epsignal_sync.simulator", "websockets"))]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "websockets", None)
+    said = "the simulator needs the websockets package: pip install epsignal-sync[simulator]"
+    assert end_of(monkeypatch, sample) == f"{pathlib.Path(sample).stem}: {said}"

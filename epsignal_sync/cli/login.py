@@ -1,8 +1,9 @@
-"""The options that say where and how to log in, and the client that is made of them."""
+"""The options that say where and how to log in, the client that is made of them, and errors that name them."""
 
 from __future__ import annotations
 
 import functools
+import re
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -69,3 +70,9 @@ def client_maker(
 def make_client(*, reconnect: bool = True, **options: Any) -> Client:
     """Return a client for the options, not yet connected."""
     return client_maker(**options)(reconnect=reconnect)
+
+
+def in_options(text: str) -> str:
+    """Return an error's text with the options of the command line instead of the library's parameters."""
+    text = re.sub(r"\b(fingerprint|ca_file|client_certificate|client_key)= ?", lambda found: f"--{found[1].replace('_', '-')} ", text)
+    return text.replace("verify=False", "--no-verify").replace("timeout=", "--timeout")

@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import io
 import os
-import re
 import sys
 
 import click
 
 from ..errors import EpSignalError, UsageError
 from . import commands as _commands  # noqa: F401  # the modules of the commands register them when they are imported
+from . import doctor as _doctor  # noqa: F401
 from .group import commands
+from .login import in_options
 from .outputs import plain
 
 FAILURE = 1
 WRONG_CALL = 2
-
-
-def in_options(text: str) -> str:
-    """Return an error's text with the options of the command line instead of the library's parameters."""
-    text = re.sub(r"\b(fingerprint|ca_file|client_certificate|client_key)= ?", lambda found: f"--{found[1].replace('_', '-')} ", text)
-    return text.replace("verify=False", "--no-verify").replace("timeout=", "--timeout")
 
 
 def run(arguments: list[str] | None = None) -> int:

@@ -38,24 +38,21 @@ def open_websocket(endpoint: Endpoint, tls: TLSSettings, deadline: Deadline, wak
     ConnectTimeout, ClosedError after ``wakeup.cancel()``, and UsageError for certificate settings with ws://.
     """
     tls.check_endpoint(endpoint)
-    opening = _Opening(endpoint, tls, deadline, wakeup)
+    opening = Opening(endpoint, tls, deadline, wakeup)
     try:
         rest = opening.run()
     except BaseException as error:
         opening.close()
         if isinstance(error, TimeIsUp):
-            raise ConnectTimeout(
-                f"timed out in the {opening.step} to {endpoint.address} after {deadline.timeout:g} s: check that a PBX "
-                "is there and that no firewall is in between, or allow a longer timeout="
-            ) from None
+            raise opening.timed_out() from None
         raise
     wakeup.forget()
     assert opening.sock is not None
     return opening.sock, rest
 
 
-class _Opening:
-    """One attempt. Owns the socket until it succeeded."""
+class Opening:
+    """One attempt, and its steps. Owns the socket until it succeeded. A step that takes too long raises TimeIsUp."""
 
     def __init__(self, endpoint: Endpoint, tls: TLSSettings, deadline: Deadline, wakeup: Wakeup) -> None:
         self.endpoint = endpoint
@@ -65,36 +62,57 @@ class _Opening:
         self.step = ""
 
     def run(self) -> bytes:
-        self.step = "name lookup"
-        addresses = _resolve(self.endpoint, self.waiter)
-        self.step = "TCP connect"
-        self.sock, address = self._connect(addresses)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        address = self.connect(self.resolve())
         if self.endpoint.scheme == "wss":
-            self.step = "TLS handshake"
-            self._secure(address)
-        self.step = "websocket upgrade"
-        return upgrade(self.endpoint, self.tls, self.sock, self.waiter)
+            self.secure(address)
+        return self.upgrade()
 
     def close(self) -> None:
         self.waiter.wakeup.forget()
         if self.sock is not None:
             self.sock.close()
+            self.sock = None
 
-    def _connect(self, addresses: list[Address]) -> tuple[socket.socket, Address]:
+    def timed_out(self) -> ConnectTimeout:
+        """Return what is to be raised after TimeIsUp."""
+        return ConnectTimeout(
+            f"timed out in the {self.step} to {self.endpoint.address} after {self.waiter.deadline.timeout:g} s: check that a PBX "
+            "is there and that no firewall is in between, or allow a longer timeout="
+        )
+
+    def resolve(self) -> list[Address]:
+        """Return the addresses of the host."""
+        self.step = "name lookup"
+        return _resolve(self.endpoint, self.waiter)
+
+    def connect(self, addresses: list[Address]) -> Address:
+        """Connect to the first address that answers, and return it."""
         failures = []
         for index, address in enumerate(addresses):
-            try:
-                return _connect_to(address, self._share(len(addresses) - index)), address
-            except TimeIsUp:
-                failures.append(f"{address[1][0]} did not answer")
-            except ConnectionRefusedError:
-                failures.append(f"{address[1][0]} refused it")
-            except OSError as error:
-                failures.append(f"{address[1][0]}: {error_text(error)}")
+            failure = self.attempt(address, len(addresses) - index)
+            if failure is None:
+                return address
+            failures.append(f"{address[1][0]}{failure}")
+        raise self.unreachable(failures)
+
+    def attempt(self, address: Address, addresses_left: int) -> str | None:
+        """Connect to one address; returns None, or what follows the address in a sentence on why it failed."""
+        self.step = "TCP connect"
+        try:
+            self.sock = _connect_to(address, self._share(addresses_left))
+        except TimeIsUp:
+            return " did not answer"
+        except ConnectionRefusedError:
+            return " refused it"
+        except OSError as error:
+            return f": {error_text(error)}"
+        return None
+
+    def unreachable(self, failures: list[str]) -> ConnectError:
+        """Return what is to be raised where no address could be connected to; raises TimeIsUp if the time is over."""
         if self.waiter.deadline.expired:
             raise TimeIsUp
-        raise ConnectError(
+        return ConnectError(
             f"the TCP connect to {self.endpoint.address} failed ({', '.join(failures)}): check that the PBX runs, "
             "that host and port are right and that no firewall is in between"
         )
@@ -106,7 +124,9 @@ class _Opening:
             return self.waiter
         return Waiter(self.waiter.wakeup, Deadline(remaining / addresses_left))
 
-    def _secure(self, address: Address) -> None:
+    def secure(self, address: Address) -> None:
+        """Make the TLS handshake and judge the certificate; ``address`` is where the socket is connected to."""
+        self.step = "TLS handshake"
         assert self.sock is not None
         if not self.tls.verifies:
             logger.warning("verify=False: the certificate of %s is not checked, anybody in between can listen", self.endpoint.address)
@@ -128,15 +148,21 @@ class _Opening:
 
     def _certificate_error(self, error: ssl.SSLCertVerificationError, address: Address) -> ConnectError:
         self.close()
-        return ConnectError(certificate_refused(error, self.endpoint, self.tls, self._fetch_certificate(address)))
+        return ConnectError(certificate_refused(error, self.endpoint, self.tls, self.fetch_certificate(address)))
 
-    def _fetch_certificate(self, address: Address) -> bytes | None:
+    def upgrade(self) -> bytes:
+        """Make the websocket upgrade; returns what followed it."""
+        self.step = "websocket upgrade"
+        assert self.sock is not None
+        return upgrade(self.endpoint, self.tls, self.sock, self.waiter)
+
+    def fetch_certificate(self, address: Address) -> bytes | None:
         """Return the certificate the server shows, read over a connection that is used for nothing else."""
         waiter = Waiter(self.waiter.wakeup, Deadline(self.waiter.deadline.remaining(at_most=LONGEST_FETCH)))
         sock: socket.socket | None = None
         try:
             sock = _connect_to(address, waiter)
-            sock.getpeername()  # as in _secure()
+            sock.getpeername()  # as in secure()
             sock = secured = unverified_context().wrap_socket(
                 sock, server_hostname=self.endpoint.host, do_handshake_on_connect=False
             )
@@ -208,6 +234,7 @@ def _connect_to(address: Address, waiter: Waiter) -> socket.socket:
                 pass
             if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise OSError(code, os.strerror(code)) from None
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
     except BaseException:
         waiter.wakeup.forget()

@@ -12,15 +12,20 @@ from .endpoint import Endpoint, TLSSettings, show_fingerprint
 
 def certificate_refused(error: ssl.SSLCertVerificationError, endpoint: Endpoint, tls: TLSSettings, certificate: bytes | None) -> str:
     """Say why the server's certificate was refused; ``certificate`` (DER) is the one it showed, if that is known."""
-    what, remedy = _REASONS.get(error.verify_code, (f"did not pass the check ({error.verify_message})", _TRUST))
-    if error.verify_code in _STRICT_COMPLAINTS and tls.context.verify_flags & ssl.VERIFY_X509_STRICT:
-        rule = "breaks a rule that Python 3.13 and newer enforce while 3.12 takes such a certificate"
-        what, remedy = f"{rule} ({error.verify_message})", _TRUST_ANOTHER
+    what, remedy = why_refused(error, tls)
     pin = "fingerprint= with its SHA-256"
     if certificate:
         pin = f"fingerprint={show_fingerprint(certificate)!r} once you compared it with the PBX's own"
     advice = remedy.format(pin=pin)
     return f"the certificate of {endpoint.address} was refused because it {what}: {advice}, or as the last resort verify=False"
+
+
+def why_refused(error: ssl.SSLCertVerificationError, tls: TLSSettings) -> tuple[str, str]:
+    """Return what is wrong with a certificate, to follow "it", and what to do, with a place for the pin."""
+    if error.verify_code in _STRICT_COMPLAINTS and tls.context.verify_flags & ssl.VERIFY_X509_STRICT:
+        rule = "breaks a rule that Python 3.13 and newer enforce while 3.12 takes such a certificate"
+        return f"{rule} ({error.verify_message})", _TRUST_ANOTHER
+    return _REASONS.get(error.verify_code, (f"did not pass the check ({error.verify_message})", _TRUST))
 
 
 def wrong_fingerprint(endpoint: Endpoint, certificate: bytes) -> str:

@@ -621,8 +621,8 @@ def test_reset_before_tls_begins(wakeup: Wakeup, reset_at_once: int) -> None:
 
 
 def test_fetching_a_certificate_from_a_server_that_resets(wakeup: Wakeup, reset_at_once: int) -> None:
-    connection = opening._Opening(parse_url(url(reset_at_once, scheme="wss")), NO_TLS, Deadline(LONG), wakeup)
-    assert connection._fetch_certificate((socket.AF_INET, ("127.0.0.1", reset_at_once))) is None
+    connection = opening.Opening(parse_url(url(reset_at_once, scheme="wss")), NO_TLS, Deadline(LONG), wakeup)
+    assert connection.fetch_certificate((socket.AF_INET, ("127.0.0.1", reset_at_once))) is None
 
 
 def test_closed_in_the_tls_handshake(wakeup: Wakeup) -> None:
