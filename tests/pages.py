@@ -74,9 +74,12 @@ class Page:
 
 
 def stable(text: str) -> str:
-    """Return what is shown, with what differs each time replaced (times, ports, challenges), and columns as single blanks."""
+    """Return what is shown, with what differs each time replaced (times, dates, ports, challenges), and columns as single blanks."""
+    text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d\b", "DATE", text)
     text = re.sub(r"\b\d\d:\d\d:\d\d\b", "TIME", text)
     text = re.sub(r"\b\d+:\d\d\b", "DURATION", text)
+    text = re.sub(r"\b\d+\.\d ms\b", "MS", text)
+    text = re.sub(r"\bport \d+:", "port PORT:", text)
     text = re.sub(r'("challenge":")[0-9a-f]+', r"\1X", text)
     text = re.sub(r"\b127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
     return " ".join(text.split())

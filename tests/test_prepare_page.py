@@ -99,6 +99,15 @@ def test_pbx_that_does_not_answer_after_a_reconnect(
         warning_of(1, caplog)
 
 
+def test_doctor(pbx: SimulatedPBX, phones: Phones, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    pbx.add_app("demo", password="demo")
+    monkeypatch.setenv("EPSIGNAL_PASSWORD", "demo")
+    (step,) = PAGE.steps("6. Try it")
+    command = step.command.replace("ws://127.0.0.1:8080/", pbx.url.partition("PBX0")[0])
+    assert run(shlex.split(command)[1:]) == 0
+    assert stable(capsys.readouterr().out) == stable("\n".join(step.output))
+
+
 def test_who_may_attach_to_what(pbx: SimulatedPBX, phones: Phones) -> None:
     pbx.add_user("bob", password="of bob")
     for app, password in (("", "of bob"), ("phones", "pwd")):

@@ -14,6 +14,7 @@ import pytest
 from cryptography import x509
 
 import epsignal_sync as eps
+from epsignal_sync.cli.run import run as run_command
 from epsignal_sync.relay import endpoint
 from epsignal_sync.simulator import SimulatedPBX
 
@@ -27,6 +28,10 @@ DEVICE = Certified(None, name="0090334f1a2b")
 FINGERPRINT = re.compile(r"(?:[0-9A-F]{2}:){31}[0-9A-F]{2}|[0-9a-f]{64}")
 PIN, TRY, OWN, CLIENT = "Pin a fingerprint", "Try it without a PBX", "An authority of your own", "Client certificates"
 URL = '"wss://pbx.example.com/PBX0/APPS/websocket"'
+
+
+def plain(fingerprint: str) -> str:
+    return fingerprint.replace(":", "").lower()
 
 
 @contextlib.contextmanager
@@ -53,9 +58,23 @@ def test_fingerprint_by_python_is_the_one_to_pin(tmp_path: pathlib.Path, capsys:
         port = int(pbx.url.split(":")[2].partition("/")[0])
         exec(first.replace('("pbx.example.com", 443)', f'("127.0.0.1", {port})'), {})
         fingerprint = capsys.readouterr().out.strip()
-        assert fingerprint == DEVICE.fingerprint and FINGERPRINT.search(second)
-        exec(re.sub(FINGERPRINT, fingerprint, second).replace(URL, repr(pbx.url)), {})
+        assert fingerprint == DEVICE.fingerprint
+        pinned, count = FINGERPRINT.subn(fingerprint, second)
+        assert count == 1
+        exec(pinned.replace(URL, repr(pbx.url)), {})
     assert capsys.readouterr().out == "connected to the PBX that is meant\n"
+
+
+def test_doctor_shows_the_certificate(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("EPSIGNAL_URL", "EPSIGNAL_APP", "EPSIGNAL_PASSWORD"):
+        monkeypatch.delenv(name, raising=False)
+    picture = re.sub(
+        FINGERPRINT, lambda shown: DEVICE.fingerprint if ":" in shown[0] else plain(DEVICE.fingerprint), PAGE.block(PIN, "text")
+    )
+    with serve(DEVICE.context(tmp_path)) as pbx:
+        assert run_command(["doctor", pbx.url]) == 1
+    shown, _, others = capsys.readouterr().out.partition("           websocket")
+    assert stable(shown) == stable(picture) and "not reached" in others
 
 
 def test_certificate_that_python_313_refuses(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
