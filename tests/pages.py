@@ -78,7 +78,7 @@ def stable(text: str) -> str:
     text = re.sub(r"\d{4}-\d\d-\d\d \d\d:\d\d\b", "DATE", text)
     text = re.sub(r"\b\d\d:\d\d:\d\d\b", "TIME", text)
     text = re.sub(r"\b\d+:\d\d\b", "DURATION", text)
-    text = re.sub(r"\b\d+\.\d ms\b", "MS", text)
+    text = re.sub(r"\b\d+(\.\d)? ms\b", "MS", text)
     text = re.sub(r"\bport \d+:", "port PORT:", text)
     text = re.sub(r'("challenge":")[0-9a-f]+', r"\1X", text)
     text = re.sub(r"\b127\.0\.0\.1:\d+", "127.0.0.1:PORT", text)
