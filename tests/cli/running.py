@@ -84,6 +84,10 @@ class Running:
             assert self._read(end), f"{text!r} is not in the output: {self.output!r}"
         return self.output
 
+    def read_more(self) -> None:
+        """Read what comes next; it is a failure if nothing does."""
+        assert self._read(time.monotonic() + PATIENCE), f"the output has ended: {self.output!r}"
+
     def type(self, text: str) -> None:
         """Type on the terminal."""
         os.write(self._master, text.encode())
