@@ -43,6 +43,8 @@ class RecordingFile:
         """Bytes of the file; bytes of its first line, if this has written it."""
         self.written = 0
         """Messages that were written."""
+        self.bytes_written = 0
+        """All that was written."""
 
     def open(self, *, continued: bool = False) -> None:
         """Make the file, or go on in one that is a recording. Raises OSError; RecordingError where it is something else."""
@@ -118,6 +120,7 @@ class RecordingFile:
         finally:  # no half line may stand in the middle of the file
             whole = done if done == len(data) else data.rfind(b"\n", 0, done) + 1
             self._size += whole
+            self.bytes_written += whole
             for _ in range(data.count(b"\n", 0, whole)):
                 self.written += waiting.popleft()[1]
             if whole < done:

@@ -105,6 +105,11 @@ class Recorder:
         return self._file.written
 
     @property
+    def size(self) -> int:
+        """How many bytes this recorder has written."""
+        return self._file.bytes_written
+
+    @property
     def missing(self) -> int:
         """How many messages are left out for good, since they could not be written."""
         return self._missing
