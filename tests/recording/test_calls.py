@@ -221,8 +221,10 @@ def test_unrouted_messages_belong_to_no_call(lines: Lines, path: Path) -> None:
 
 
 def test_hostile_messages(lines: Lines, path: Path) -> None:
-    for call in (True, 1.0, None, "3", 2**70, []):
-        for sig in (None, [], {"type": []}, {"type": "setup", "cg": 3, "cd": []}, {"type": "rel", "cau": []}):
+    ids: list[object] = [True, 1.0, None, "3", 2**70, []]
+    signals: list[object] = [None, [], {"type": []}, {"type": "setup", "cg": 3, "cd": []}, {"type": "rel", "cau": []}]
+    for call in ids:
+        for sig in signals:
             for way in ("in", "out", "app-in", "own-out"):
                 lines.message(way, {"mt": "Signaling", "to": True, "call": call, "sig": sig})
     lines.message("in", {"mt": "Sync", "call": [], "info": 3})

@@ -141,12 +141,15 @@ def test_anything_that_is_written_is_read(tmp_path: Path, messages: list[Any]) -
     recording = eps.Recording(path)
     assert recording.damaged == 0 and len(recording) == len(messages)
     for message, (at, sender, receiver, device, verdict, text, sent, kept, refusal) in zip(recording, messages, strict=True):
-        shown = (lambda one: loads(one)) if kept else (lambda one: masked(loads(one)))
         assert message == RecordedMessage(
-            at=message.at, sender=sender, receiver=receiver, device=device, verdict=verdict, data=shown(text),
-            sent=tuple(map(shown, sent)), refusal=refusal,
+            at=message.at, sender=sender, receiver=receiver, device=device, verdict=verdict, data=shown(text, kept),
+            sent=tuple(shown(one, kept) for one in sent), refusal=refusal,
         )  # fmt: skip
         assert abs(message.at - at) < 2e-6
+
+
+def shown(text: bytes, secrets_kept: bool) -> Any:
+    return loads(text) if secrets_kept else masked(loads(text))
 
 
 SECRET_TEXTS = [

