@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pathlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
 from rich.console import Console
 
+from ..client import Client
 from ..errors import EpSignalError
 from . import model
 from .call import control_calls
@@ -16,6 +18,7 @@ from .dial import check_called, place_call
 from .group import commands
 from .login import client_maker, connection_options, make_client
 from .monitor import follow, show_warnings
+from .record import recording_options
 from .verify import verify as verify_pbx
 from .view import View, view_options
 
@@ -27,8 +30,9 @@ WIDTH_OF_A_PIPE = 140
 @click.argument("hw", nargs=-1, required=True)
 @view_options
 @click.option("--all", "show_all", is_flag=True, help="Calls without media, too, such as phones keep open for presence.")
+@recording_options
 @connection_options
-def monitor(hw: tuple[str, ...], view: View, show_all: bool, **options: Any) -> None:
+def monitor(hw: tuple[str, ...], view: View, show_all: bool, start_recording: Callable[[Client], None], **options: Any) -> None:
     """Show the calls of some phones as they happen.
 
     HW is the name with which a phone registers, often its MAC address; give several for several phones. On a terminal it is a
@@ -43,6 +47,7 @@ def monitor(hw: tuple[str, ...], view: View, show_all: bool, **options: Any) -> 
     """
     show_warnings()
     with make_client(**options) as client:
+        start_recording(client)
         follow(client, hw, view=view, show_all=show_all, timeout=options["timeout"])
 
 
@@ -97,7 +102,8 @@ def call(hw: str, **options: Any) -> None:
 
 @commands.command()
 @view_options
-def demo(view: View) -> None:
+@recording_options
+def demo(view: View, start_recording: Callable[[Client], None]) -> None:
     """Show three calls on a simulated PBX.
 
     It is the ordinary monitor on two of three phones, and ends by itself after some seconds. It needs neither a PBX nor a phone.
@@ -112,7 +118,7 @@ def demo(view: View) -> None:
     except ImportError:
         raise EpSignalError("the demo needs websockets for its simulated PBX: pip install 'epsignal-sync[cli,simulator]'") from None
     show_warnings()
-    run_demo(view=view)
+    run_demo(view=view, start_recording=start_recording)
 
 
 @commands.command()
