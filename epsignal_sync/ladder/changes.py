@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ..looks import harmless
-from .reading import LONGEST_NUMBER, Content, facility_name, media_in_words
+from .reading import LONGEST_NUMBER, UNNAMED, Content, facility_name, media_in_words
 
 MOST_CHANGES = 6
 """Changes of one signal that are named."""
@@ -83,12 +83,17 @@ def _facility_changes(before: list[Any], after: list[Any]) -> Iterator[str]:
     for one in new:
         old = next((other for other in gone if facility_name(other) == facility_name(one)), None)
         if old is None:
-            yield f"facility {facility_name(one)} added"
+            yield f"{_facility(one)} added"
         else:
             gone.remove(old)
             inside = list(_field_changes(old, one, known_alone=True))
-            yield f"facility {facility_name(one)}: {inside[0] if inside else 'changed'}{' ...' if len(inside) > 1 else ''}"
-    yield from (f"facility {facility_name(one)} removed" for one in gone)
+            yield f"{_facility(one)}: {inside[0] if inside else 'changed'}{' ...' if len(inside) > 1 else ''}"
+    yield from (f"{_facility(one)} removed" for one in gone)
+
+
+def _facility(facility: Any) -> str:
+    name = facility_name(facility)
+    return name if name == UNNAMED else f"facility {name}"
 
 
 def _list(value: Any) -> list[Any]:

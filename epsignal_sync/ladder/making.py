@@ -17,6 +17,8 @@ from .reading import Content, cause_in_words, details, media_lines, read
 
 FIRST_SIGNALS, LAST_SIGNALS = 50, 150
 """How many signals of a longer call are shown."""
+MOST_INSTEAD = 10
+"""Signals that are shown of those that went on instead of one."""
 LONGEST_TYPE = 24
 """Characters of a type that are shown."""
 
@@ -44,11 +46,11 @@ def _rows(call: Facts, history: Sequence[HistoryEntry]) -> Iterator[Step | Note]
             yield from _steps(call, history, index, began)
 
 
-def _steps(call: Facts, history: Sequence[HistoryEntry], index: int, began: float) -> Iterator[Step]:
+def _steps(call: Facts, history: Sequence[HistoryEntry], index: int, began: float) -> Iterator[Step | Note]:
     entry = history[index]
     start, end = _way(entry, own=call.own, far_end=call.incoming is True)
     try:
-        content, sent = read(entry.text), [read(text) for text in entry.sent]
+        content, sent = read(entry.text), [read(text) for text in entry.sent[:MOST_INSTEAD]]
         remarks = [*_remarks(history, index, content, sent), *([content.trouble] if content.trouble else [])]
         yield from _arrows(entry, start, end, content, sent, remarks, began)
     except RecursionError:
@@ -57,14 +59,16 @@ def _steps(call: Facts, history: Sequence[HistoryEntry], index: int, began: floa
 
 def _arrows(
     entry: HistoryEntry, start: str, end: str, content: Content, sent: list[Content], remarks: list[str], began: float
-) -> Iterator[Step]:
+) -> Iterator[Step | Note]:
     """Yield one arrow; where other signals went on instead, one to the app, and one for each of them."""
     if entry.verdict != "changed" or _keeps_type(entry, sent):
         yield _step(entry, start, end, content, remarks, began)
         return
     yield _step(entry, start, APP, content, remarks, began)
-    for one in sent:
+    for one in sent[:MOST_INSTEAD]:
         yield _step(entry, APP, end, one, [f"instead of {_type(entry.type)}"], began, name=_type_in(one), verdict="own")
+    if len(entry.sent) > MOST_INSTEAD:
+        yield Note(f"{len(entry.sent) - MOST_INSTEAD:,} more went on instead")
 
 
 def _keeps_type(entry: HistoryEntry, sent: list[Content]) -> bool:

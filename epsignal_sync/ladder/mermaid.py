@@ -25,7 +25,7 @@ def mermaid(ladder: Ladder) -> str:
 
 def _step(step: Step) -> list[str]:
     arrow = "-x" if step.verdict == "dropped" else "-->>" if step.by_app else "->>"
-    said = f" ({'; '.join(step.details)})" if step.details else ""
+    said = f": {'; '.join(step.details)}" if step.details else ""
     lines = [f"{step.start}{arrow}{step.end}: {escaped(f'{milliseconds(step.at)} {step.name}{said}')}"]
     if step.remarks:
         lines.append(f"Note over {APP}: {escaped('; '.join(step.remarks))}")

@@ -22,6 +22,8 @@ MOST_MEDIA_LINES = 12
 LONGEST_NUMBER = 40
 """Characters of a number, a name or a value."""
 
+UNNAMED = "a facility without a type"
+
 MEDIA = {"PROPOSAL": "media offer", "SELECT": "media answer", "REQUEST": "asks for a media offer", "CLOSE": "media off"}
 
 
@@ -107,7 +109,7 @@ def details(sig: dict[str, Any]) -> Iterator[str]:
 def facility_name(facility: Any) -> str:
     """Return the type of a facility; any JSON value may stand in its place."""
     name = facility.get("type") if isinstance(facility, dict) else None
-    return harmless(name, LONGEST_NUMBER) if isinstance(name, str) else "a facility without a type"
+    return harmless(name, LONGEST_NUMBER) if isinstance(name, str) else UNNAMED
 
 
 def cause_in_words(number: Any) -> str:
