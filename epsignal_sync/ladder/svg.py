@@ -81,7 +81,7 @@ class _Drawing:
     """One ladder: ``inside`` of ``height`` pixels."""
 
     def __init__(self, ladder: Ladder, *, heading: bool = True) -> None:
-        self._y = MARGIN if heading else 0
+        self._y = MARGIN if heading else 8
         parts = [*self._heading(ladder)] if heading else []
         top = self._y
         names = self._names()

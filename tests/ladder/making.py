@@ -54,11 +54,11 @@ def without_times(lines: str) -> str:
     return re.sub(r"\d\d:\d\d:\d\d", "HH:MM:SS", re.sub(r"\d{4}-\d\d-\d\d", "YYYY-MM-DD", lines))
 
 
-OFFER = {"channels_cmd": "PROPOSAL", "channels": {
+OFFER: dict[str, Any] = {"channels_cmd": "PROPOSAL", "channels": {
     "source": "LOCAL", "key": {"tag": 1, "b": "ca4a27ca4a27"}, "audio_ice": {"usr": "usr-1", "pwd": "icicle-333", "candidate": [{}, {}]},
     "ch": [{"coder": one, "addr": "192.0.2.7", "port": 5004, "xmit": 20} for one in ("G722", "OPUS-NB", "G711A", "G711u")],
 }}  # fmt: skip
-_PARTIES = {"cg": {"num": "22"}, "cd": {"num": "23"}}
+_PARTIES: dict[str, Any] = {"cg": {"num": "22"}, "cd": {"num": "23"}}
 CHANGED = entry("setup", "changed", **_PARTIES, **OFFER, sent=(text("setup", **_PARTIES | {"cg": {"num": "022"}}, **OFFER),))
 DROPPED = entry("alert", "dropped", to_device=False, after=0.5)
 EVERYTHING = (
