@@ -23,6 +23,9 @@ LAYERS = {
     "protocol": {"errors", "deadline", "messages"},
     "relay": {"errors", "deadline", "process", "messages", "protocol"},
     "simulator": {"errors", "deadline", "messages", "protocol"},
+    "history": set(),
+    "looks": set(),
+    "ladder": {"errors", "history", "looks", "messages", "protocol"},
 }  # fmt: skip
 
 # Who may import a library; all others may not.

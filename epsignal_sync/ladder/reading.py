@@ -92,11 +92,13 @@ def _beginning(text: str) -> Any:
 
 def details(sig: dict[str, Any]) -> Iterator[str]:
     """Yield in words what matters of a signal."""
-    called, cause, facilities = sig.get("cd"), sig.get("cau"), sig.get("fty")
+    called, cause, facilities, display = sig.get("cd"), sig.get("cau"), sig.get("fty"), sig.get("dsp")
     if isinstance(called, dict):
         yield from (f"to {harmless(one, LONGEST_NUMBER)}" for one in [called.get("num") or called.get("sip")] if isinstance(one, str))
     if isinstance(cause, dict):
         yield cause_in_words(cause.get("num"))
+    if isinstance(display, str) and display:
+        yield f'display "{harmless(display, LONGEST_NUMBER)}"'
     media = media_in_words(sig)
     if media:
         yield media

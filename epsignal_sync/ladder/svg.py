@@ -20,8 +20,8 @@ TIME, SINCE = MARGIN, 164
 PLACES = {PBX: 206, APP: 336, PHONE: 466}
 SAID = 496
 """Where what was said begins."""
-SAID_COLUMNS, HEADING_COLUMNS = 56, 118
-"""Characters that have room there, and in the heading."""
+REMARK_COLUMNS, SAID_COLUMNS, HEADING_COLUMNS = 50, 56, 118
+"""Characters that have room there, in bold and not, and in the heading."""
 ROW, LINE = 36, 16
 """Height of an arrow with its name, and of a line of text."""
 LONGEST_NAME = 15
@@ -115,7 +115,7 @@ class _Drawing:
         yield f'<text x="{SAID}" y="{self._y - 6}" fill="currentColor" fill-opacity=".75">{_escaped(note.text)}</text>'
 
     def _step(self, step: Step) -> Iterator[str]:
-        remarks, said = _lines("; ".join(step.remarks), SAID_COLUMNS), _lines("; ".join(step.details), SAID_COLUMNS)
+        remarks, said = _lines("; ".join(step.remarks), REMARK_COLUMNS), _lines("; ".join(step.details), SAID_COLUMNS)
         height = max(ROW, LINE * (len(remarks) + len(said)) + 10)
         y = self._y + 24
         dim = 'fill="currentColor" fill-opacity=".75"'
@@ -144,7 +144,7 @@ class _Drawing:
             start, end = (APP, PHONE) if kind == "own" else (PBX, APP) if kind == "dropped" else (PBX, PHONE)
             yield _shaft(Step(at=0, since=0, name="", start=start, end=end, verdict=kind), x, x + 44, self._y - 4, x + 22)
             yield f'<text x="{x + 52}" y="{self._y}" fill="currentColor" fill-opacity=".75">{LEGEND[kind]}</text>'
-            x += 60 + int(6.4 * len(LEGEND[kind]))
+            x += 60 + 7 * len(LEGEND[kind])
 
 
 def _tooltip(step: Step) -> str:

@@ -21,6 +21,7 @@ from .making import OFFER, text
         ({"channels_cmd": ["PROPOSAL"]}, []), ({"channels_cmd": "NONE"}, []), ({"channels_cmd": "NEW"}, ["media NEW"]), ({"fty": "x"}, []),
         ({"fty": [7, {"type": 8}, {"type": "ct_setup"}, {}]}, ["a facility without a type"] * 2 + ["ct_setup", "and 1 more"]),
         ({"cd": {"num": "1" * 10_000}}, [f"to {'1' * 39}…"]), ({"cd": {"num": "1\u202e\x1b[2J"}}, ["to 1\ufffd\ufffd[2J"]),
+        ({"dsp": "Two wait"}, ['display "Two wait"']), ({"dsp": ""}, []), ({"dsp": 5}, []), ({"dsp": "x" * 99}, [f'display "{"x" * 39}…"']),
     ],
 )  # fmt: skip
 def test_details(sig: Any, expected: list[str]) -> None:
