@@ -13,14 +13,14 @@ from ..looks import COLORS, fit, milliseconds
 from .model import APP, COLUMNS, PBX, PHONE, Ladder, Note, Step
 from .text import STYLE_OF, wrapped
 
-WIDTH = 904
+WIDTH = 960
 MARGIN = 14
 TIME, SINCE = MARGIN, 164
 """Where times begin, and where the seconds end, in pixels."""
 PLACES = {PBX: 206, APP: 336, PHONE: 466}
 SAID = 496
 """Where what was said begins."""
-REMARK_COLUMNS, SAID_COLUMNS, HEADING_COLUMNS = 50, 56, 118
+REMARK_COLUMNS, SAID_COLUMNS, HEADING_COLUMNS = 52, 58, 126
 """Characters that have room there, in bold and not, and in the heading."""
 ROW, LINE = 36, 16
 """Height of an arrow with its name, and of a line of text."""
