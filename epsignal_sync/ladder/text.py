@@ -178,6 +178,8 @@ def wrapped(pieces: Iterable[Piece], width: int) -> Iterator[Line]:
                     yield line
                     line, used = [], 0
                 room = width - used - (1 if used else 0)
+                if columns[room : room + 1] == [""]:  # half of a wide character
+                    room -= 1
                 part = "".join(columns[:room])
                 line.append((f" {part}" if used else part, style))
                 used += len(columns[:room]) + (1 if used else 0)

@@ -110,6 +110,11 @@ def test_no_line_is_torn(one: Ladder, width: int, ascii_only: bool) -> None:
         assert not set(text) & {*NEEDED, "…", "\ufffd"}
 
 
+def test_long_word_is_not_broken_within_a_wide_character() -> None:
+    lines = Ladder(title="a" + "日" * 20, facts="", rows=()).text(24).split("\n")
+    assert lines[:2] == ["a" + "日" * 11, "日" * 9]
+
+
 @pytest.mark.parametrize(
     ("text", "width", "expected"),
     [("setup", 5, "setup"), ("setups", 5, "setu…"), ("日本語", 5, "日本…"), ("日本語", 4, "日…"), ("日本語", 6, "日本語"),
