@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import pathlib
 import re
 import shutil
@@ -17,7 +18,6 @@ from ..errors import EpSignalError, UsageError
 from ..ladder import Ladder
 from ..ladder.svg import svg as svg_of
 from ..ladder.text import NEEDED, USUAL_WIDTH, lines
-from ..looks import harmless
 from ..recording import RecordedCall, Recording
 from .group import commands
 from .monitor import show_warnings
@@ -119,4 +119,4 @@ def _markdown(ladders: Sequence[Ladder]) -> str:
 
 def _plain_markdown(text: str) -> str:
     """Return a text that Markdown shows as it is."""
-    return re.sub(r"([\\`*_{}\[\]<>#+!|~&$@])", r"\\\1", harmless(text, 1000))
+    return re.sub(r"([\\`*_{}\[\]#+!|~$@])", r"\\\1", html.escape(text, quote=False))
