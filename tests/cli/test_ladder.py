@@ -53,8 +53,11 @@ Ladder = Callable[..., tuple[str, str]]
 
 
 @pytest.fixture
-def ladder(capsys: pytest.CaptureFixture[str]) -> Iterator[Ladder]:
+def ladder(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Ladder]:
     """Runs the command in this process; returns what it writes to standard output and to standard error."""
+    monkeypatch.setenv("COLUMNS", "100")  # else it is the terminal that the tests run on, if they do
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
     logger = logging.getLogger("epsignal_sync")
     before = list(logger.handlers)
 
