@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -119,3 +120,49 @@ def test_moments_are_those_that_a_recording_keeps(shift: float) -> None:
         return make_ladder(facts, HW1, facts.history).svg()
 
     assert made(lambda at: at) == made(kept)
+
+
+# ------------------------------------------------------------ the same of a recording
+
+
+def recorded(path: pathlib.Path, call: eps.Call) -> eps.Ladder:
+    """Return the ladder of the same call of the recording."""
+    found = [one for one in eps.Recording(path).calls if one.id == call.id and one.started_at == pytest.approx(call.started_at, abs=1e-5)]
+    assert len(found) == 1
+    return found[0].ladder()
+
+
+def renderings(ladder: eps.Ladder) -> tuple[str, ...]:
+    return ladder.title, ladder.facts, ladder.text(100), ladder.mermaid(), ladder.svg()
+
+
+def test_recording_of_the_same_calls(client: eps.Client, phones: Phones, tmp_path: pathlib.Path) -> None:
+    """Forwarded, changed, dropped, refused, and sent by the app: all the same, live and recorded."""
+    recorder = client.record(tmp_path / "calls.jsonl")
+    device = client.attach(HW1)
+    ended: list[eps.Call] = []
+    device.on(eps.CallEnded, lambda event: ended.append(event.call) if event.call.media else None)
+    changing = device.intercept(Setup, lambda event: attrs.evolve(event.signal, dsp="Sales"), deadline=2)
+    dropping = device.intercept(Alert, lambda event: eps.DROP, deadline=2)
+    call = answered(device, phones)
+    call.send(FacilitySignal(), to_device=True)
+    phones[1].hangup()
+    wait_until(lambda: len(ended) == 1)
+    changing.cancel()
+    dropping.cancel()
+    device.intercept(Setup, lambda event: eps.refuse(17), to_device=True, deadline=2)
+    phones[1].call("22")
+    wait_until(lambda: len(ended) == 2 and len(ended[1].history) > 1)
+    dialed = device.dial("23", channels=Channels(key=SrtpKey(tag=1, b="ca4a27ca4a27"), audio_ice=Ice(usr="usr-1", pwd="icicle-333")))
+    dialed.wait("alert", timeout=PATIENCE)
+    dialed.hangup()
+    dialed.wait_ended(timeout=PATIENCE)
+    ringing = device.ring("99", name="The app")
+    ringing.wait("alert", timeout=PATIENCE)
+    ringing.hangup()
+    ringing.wait_ended(timeout=PATIENCE)
+    lived = {one: one.ladder() for one in (call, ended[1], dialed, ringing)}
+    recorder.close()
+    for one, ladder in lived.items():
+        assert renderings(recorded(tmp_path / "calls.jsonl", one)) == renderings(ladder)
+    assert "dropped, refused with 17 User busy" in lived[ended[1]].steps[0].remarks
