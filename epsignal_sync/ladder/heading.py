@@ -60,17 +60,17 @@ def title(call: Facts, hw: str) -> str:
     return f"Call {_number(call.id)} of phone {harmless(hw, LONGEST_NAME)}{', started by the app' if call.own else ''}, {who}"
 
 
-def facts(call: Facts) -> str:
-    """Return when it was, how long, and how it ended."""
-    return ", ".join(_facts(call))
+def facts(call: Facts, began: float) -> str:
+    """Return when it was, how long, and how it ended. ``began``: in Unix seconds."""
+    return ", ".join(_facts(call, began))
 
 
-def _facts(call: Facts) -> Iterator[str]:
-    yield f"{local_time(call.started_at):%Y-%m-%d %H:%M:%S}"
+def _facts(call: Facts, began: float) -> Iterator[str]:
+    yield f"{local_time(began):%Y-%m-%d %H:%M:%S}"
     if call.ended_at is None:
         yield "not over yet" if call.connected_at is None else "connected, not over yet"
     elif call.connected_at is None:
-        yield f"never connected, over after {_duration(call.started_at, call.ended_at)}"
+        yield f"never connected, over after {_duration(began, call.ended_at)}"
     else:
         yield f"connected for {_duration(call.connected_at, call.ended_at)}"
     if call.cause is not None:

@@ -28,7 +28,9 @@ PASSED = ("forwarded", "changed", "bypassed")
 
 def make_ladder(call: Facts, hw: str, history: Sequence[HistoryEntry]) -> Ladder:
     """Return the ladder of a call of the phone ``hw``. Any thread; does not block, and raises nothing for what came from the network."""
-    return Ladder(title=title(call, hw), facts=facts(call), rows=tuple(_rows(call, history)))
+    # A live call of the app begins with dial() or ring(), a little before its setup; a recording knows the setup alone.
+    began = history[0].at if call.own and history else call.started_at
+    return Ladder(title=title(call, hw), facts=facts(call, began), rows=tuple(_rows(call, history)))
 
 
 def _rows(call: Facts, history: Sequence[HistoryEntry]) -> Iterator[Step | Note]:

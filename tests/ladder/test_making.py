@@ -133,6 +133,13 @@ def test_facts(attributes: dict[str, object], facts: str) -> None:
     assert without_times(ladder(**attributes).facts) == f"YYYY-MM-DD HH:MM:SS, {facts}"
 
 
+def test_call_of_the_app_begins_with_its_setup() -> None:
+    """dial() begins the live call a little before; a recording of it knows nothing of that."""
+    setup = entry("setup", "own", to_device=False, after=3)
+    for own, lasted in ((True, "0:02"), (False, "0:05")):
+        assert ladder(setup, own=own, ended_at=BEGAN + 5).facts.endswith(f"never connected, over after {lasted}")
+
+
 def test_moment_that_no_clock_has() -> None:
     made = ladder(type(CHANGED)(1e300, True, "info", "", "forwarded"), started_at=-1e300, ended_at=float("inf"))
     assert "1970-01-01" in made.facts and made.text(80)
