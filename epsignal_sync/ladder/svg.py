@@ -32,6 +32,8 @@ BETWEEN = 28
 # In an inner element: a style in a page would be one for the whole page.
 _STYLE = "<style>.ground{fill:#fff}.ink{color:#1f2328}@media(prefers-color-scheme:dark){.ground{fill:#16191d}.ink{color:#e2e6ea}}</style>"
 _FONT = ' font-family="system-ui,-apple-system,Segoe UI,Roboto,Helvetica,Arial,sans-serif"'
+_SHRINKS = f' style="min-width:{WIDTH * 3 // 4}px;max-width:100%;height:auto"'
+"""In a narrower page it is made smaller, as long as it can be read, and then scrolled."""
 
 LEGEND = {
     "own": "sent by the app itself",
@@ -58,14 +60,14 @@ def svg(ladders: Sequence[Ladder]) -> str:
 def inline(ladder: Ladder, *, heading: bool = True) -> str:
     """Return a ladder as HTML for a page, in the font and the colours of the page; without the ``heading`` the arrows alone."""
     drawn = _Drawing(ladder, heading=heading)
-    picture = _svg(drawn.height, _about(ladder.title, [ladder]) + drawn.inside)
+    picture = _svg(drawn.height, _about(ladder.title, [ladder]) + drawn.inside, _SHRINKS)
     return f'<div style="max-width:100%;overflow-x:auto">{picture}</div>'
 
 
-def _svg(height: int, inside: str, font: str = "") -> str:
+def _svg(height: int, inside: str, attributes: str) -> str:
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
-        f'role="graphics-document" font-size="12"{font}>{inside}</svg>'
+        f'role="graphics-document" font-size="12"{attributes}>{inside}</svg>'
     )
 
 

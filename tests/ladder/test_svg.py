@@ -20,7 +20,7 @@ TAGS = {SPACE + one for one in ("svg", "title", "desc", "style", "g", "rect", "p
 ATTRIBUTES = {
     "width", "height", "viewBox", "role", "font-family", "font-size", "class", "fill", "color", "x", "y", "rx", "d", "stroke",
     "stroke-width", "stroke-opacity", "stroke-dasharray", "fill-opacity", "font-weight", "text-anchor", "pointer-events", "cx", "cy", "r",
-    "transform",
+    "transform", "style",
 }  # fmt: skip
 
 
