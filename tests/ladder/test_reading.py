@@ -66,7 +66,7 @@ def test_text_that_was_cut_off() -> None:
 
 @pytest.mark.parametrize("cut_at", range(4_090, 4_097))
 def test_text_that_was_cut_off_anywhere(cut_at: int) -> None:
-    whole = text("setup", cd={"num": "23"}, dsp='äöü\\"{[,]}' * 20, names=[{"a": 'x"y'}, {"b": [1, 2]}] * 400)
+    whole = text("setup", cd={"num": "23"}, dsp='äöü\\"{[,]}' * 21, names=[{"a": 'x"y'}, {"b": [1, 2]}] * 400)
     for shift in range(40):
         assert read((" " * shift + whole)[:4096]).sig["cd"] == {"num": "23"}
     assert read(whole[:cut_at]).sig.get("cd", {"num": "23"}) == {"num": "23"}
