@@ -67,7 +67,7 @@ def _arrows(
         yield _step(entry, start, end, content, remarks, began)
         return
     yield _step(entry, start, APP, content, remarks, began)
-    for one in sent[:MOST_INSTEAD]:
+    for one in sent:
         yield _step(entry, APP, end, one, [f"instead of {_type(entry.type)}"], began, name=_type_in(one), verdict="own")
     if len(entry.sent) > MOST_INSTEAD:
         yield Note(f"{len(entry.sent) - MOST_INSTEAD:,} more went on instead")
