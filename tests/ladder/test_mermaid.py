@@ -9,7 +9,7 @@ import re
 import textwrap
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from epsignal_sync.ladder import Ladder, Step
@@ -64,6 +64,7 @@ def test_escaped(text: str, expected: str) -> None:
     assert escaped(text) == expected
 
 
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(max_size=60).map(harmless), st.text(st.sampled_from("%{}#;`<>&\"'\\$\n\r:-"), max_size=30).map(harmless))
 def test_no_text_is_syntax(name: str, said: str) -> None:
     step = Step(at=0, since=0, name=name, start="PBX", end="app", verdict="dropped", remarks=(said,), details=(name, said))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from epsignal_sync.ladder import Ladder, Note, Step
@@ -93,7 +93,7 @@ hostile = st.one_of(
 ).map(harmless)  # fmt: skip
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(hostile, hostile, hostile)
 def test_no_text_is_markup(name: str, said: str, title: str) -> None:
     step = Step(at=0, since=0, name=name, start="phone", end="app", verdict=said, remarks=(said,), details=(name,), media=(said,))

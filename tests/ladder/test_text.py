@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from epsignal_sync.ladder import Ladder, Note, Step
@@ -100,7 +100,7 @@ back = st.builds(
 ladders = st.builds(Ladder, title=words, facts=words, rows=st.lists(steps | back | st.builds(Note, words), max_size=6).map(tuple))
 
 
-@settings(max_examples=60)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(ladders, st.sampled_from([1, 24, 30, 71, 72, 80, 100, 140]), st.booleans())
 def test_no_line_is_torn(one: Ladder, width: int, ascii_only: bool) -> None:
     text = one.text(width, ascii_only=ascii_only)
