@@ -26,7 +26,11 @@ LAYERS = {
     "history": set(),
     "looks": set(),
     "ladder": {"errors", "history", "looks", "messages", "protocol"},
+    "call_attributes": {"messages", "protocol"},
 }  # fmt: skip
+READING = [f"recording/{one}.py" for one in ("lines", "calls", "reading", "frames")]
+"""What reads recordings: pure, as the inner layers are, while what writes them stands beside the client."""
+LAYERS.update({module.removesuffix(".py"): {"errors", "messages", "protocol", "call_attributes", "history", "ladder"} for module in READING})
 
 # Who may import a library; all others may not.
 LIBRARIES = {
@@ -47,6 +51,7 @@ LIBRARIES = {
     "IPython": ("notebook/",),
     "ipykernel": ("notebook/",),
     "flask": (),
+    "pandas": ("recording/frames.py", "recording/reading.py"),
 }
 KNOWN = {"attr", "attrs", *LIBRARIES}
 """Everything outside of the standard library that the package may name at all."""
@@ -73,7 +78,7 @@ def layer_of(module: str) -> str:
 
 
 def forbidden_layers(source: str, module: str) -> list[str]:
-    allowed = LAYERS.get(layer_of(module))
+    allowed = LAYERS.get(module.removesuffix(".py"), LAYERS.get(layer_of(module)))
     found = []
     for name, line in imports(source, module):
         parts = name.split(".")
@@ -127,7 +132,7 @@ def test_nothing_but_simulator_and_cli_needs_an_extra() -> None:
     needed = {
         name.split(".")[0]
         for module in MODULES
-        if layer_of(module) not in ("simulator", "cli", "integrations", "notebook")
+        if layer_of(module) not in ("simulator", "cli", "integrations", "notebook") and module not in LIBRARIES["pandas"]
         for name, _ in imports(read(module), module)
     }
     assert needed & {*KNOWN} <= {"attr", "attrs", "cattrs", "websocket", "orjson", "ssl"}
@@ -144,6 +149,7 @@ def test_pure_layers_know_no_socket_thread_or_clock() -> None:
     allowed = {("protocol/envelope.py", "threading"), ("relay/forwarding.py", "time")}
     pure = [one for one in MODULES if layer_of(one) in ("messages", "protocol")]
     pure += [f"relay/{one}.py" for one in ("outbox", "forwarding", "frames")]
+    pure += [*READING, "call_attributes.py"]
     used = {(module, name.split(".")[0]) for module in pure for name, _ in imports(read(module), module)}
     assert not {one for one in used if one[1] in unwanted} - allowed
 
@@ -160,6 +166,9 @@ def test_pure_layers_know_no_socket_thread_or_clock() -> None:
         ("relay/link.py", "if TYPE_CHECKING:\n    from ..events import Event", True), ("relay/link.py", "from .inbox import Inbox", False),
         ("simulator/pbx.py", "from ..relay.frames import encode_frame", True),
         ("simulator/pbx.py", "from ..protocol.digest import login_digest", False),
+        ("recording/reading.py", "from ..client import Client", True),
+        ("recording/calls.py", "from ..relay.deliveries import Received", True),
+        ("recording/recorder.py", "from ..relay.link import Link", False),
         ("errors.py", "from .deadline import Deadline", True), ("deadline.py", "from .errors import UsageError", False),
         ("client.py", "from .relay.link import Link", False), ("relay/link.py", "importlib.import_module('epsignal_sync.client')", True),
     ],
@@ -177,7 +186,8 @@ def test_what_counts_as_a_forbidden_layer(module: str, source: str, wrong: bool)
         ("messages/record.py", "import cattrs", True),
         ("protocol/jsontext.py", "try:\n    import orjson\nexcept ImportError:\n    pass", False),
         ("protocol/codec.py", "import orjson", True),
-        ("recording.py", "def f():\n    import rich", True), ("cli/monitor.py", "from rich.text import Text", False),
+        ("recording.py", "def f():\n    import rich", True), ("recording/lines.py", "import pandas", True),
+        ("cli/monitor.py", "from rich.text import Text", False),
     ],
 )  # fmt: skip
 def test_what_counts_as_a_forbidden_library(module: str, source: str, wrong: bool) -> None:

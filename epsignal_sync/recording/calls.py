@@ -15,7 +15,7 @@ from ..ladder import Ladder, make_ladder
 from ..messages.record import printable
 from ..protocol.call_record import CallRecord
 from ..protocol.call_rules import rule_for
-from ..protocol.calls import NOTHING, CallTable, Change
+from ..protocol.calls import MEMORY, NOTHING, CallTable, Change
 from ..protocol.envelope import OwnCallIds
 from ..protocol.gap import STALE_TIME, GapWatch
 from ..protocol.jsontext import dumps
@@ -191,7 +191,7 @@ class CallFinder:
     def _take_late(self, device: _Device, index: int, message: RecordedMessage) -> None:
         """Add what belongs to a call without doing anything to it: it came after the end, or the app has sent it on itself."""
         call = None if message.call is None or message.mt != "Signaling" else device.last.get(message.call)
-        if call is not None and (call.ended_at is None or message.call in device.table._recent(message.at)):
+        if call is not None and (call.ended_at is None or message.at - call.ended_at <= MEMORY):
             call._indexes.append(index)
 
     def take_event(self, event: RecordedEvent) -> None:

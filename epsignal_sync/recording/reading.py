@@ -177,7 +177,10 @@ class Recording(Sequence[RecordedMessage]):
 def as_path(path: object) -> Path:
     """Return a path as one. Raises UsageError."""
     try:
-        return Path(os.fsdecode(path))  # type: ignore[arg-type]  # that is what is found out
+        text = os.fsdecode(path)  # type: ignore[arg-type]  # that is what is found out
+        if not text or "\0" in text:
+            raise ValueError
+        return Path(text)
     except (TypeError, ValueError):
         raise UsageError(f"a recording needs the path of a file, not {path!r:.80}") from None
 
