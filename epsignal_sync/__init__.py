@@ -43,6 +43,7 @@ from .events import (
 from .history import HistoryEntry
 from .intake import ConnectionState
 from .interceptors import DROP, Drop, Verdict, refuse
+from .ladder import Ladder
 from .manual_dispatcher import ManualDispatcher
 from .messages import CallState
 from .ready_made import block_callers, rename_caller, rewrite_called
@@ -58,8 +59,9 @@ __all__ = [
     "DROP", "AttachError", "Bridge", "Call", "CallEnded", "CallEndedError", "CallError", "CallStarted", "CallState", "CallStateChanged",
     "CallbackFailed", "Client", "ClosedError", "ConnectError", "ConnectTimeout", "ConnectionLost", "ConnectionLostError",
     "ConnectionState", "DetachedError", "Device", "Drop", "EpSignalError", "Event", "EventsLost", "FacilityEvent", "Gap",
-    "HistoryEntry", "Interceptor", "InterceptorLate", "LoginError", "ManualDispatcher", "MessageEvent", "Outcome", "Party", "ReceivedEvent",
-    "Reconnected", "Reconnecting", "RecordedCall", "RecordedEvent", "RecordedMessage", "Recorder", "Recording", "RecordingError",
-    "ReplyTimeout", "SignalEvent", "Stats", "Subscription", "Unrouted", "UsageError", "Verdict", "Watch", "WatchLost", "WatchRestored",
+    "HistoryEntry", "Interceptor", "InterceptorLate", "Ladder", "LoginError", "ManualDispatcher", "MessageEvent", "Outcome", "Party",
+    "ReceivedEvent", "Reconnected", "Reconnecting", "RecordedCall", "RecordedEvent", "RecordedMessage", "Recorder", "Recording",
+    "RecordingError", "ReplyTimeout", "SignalEvent", "Stats", "Subscription", "Unrouted", "UsageError", "Verdict", "Watch",
+    "WatchLost", "WatchRestored",
     "block_callers", "bridge", "connect", "refuse", "rename_caller", "rewrite_called",
 ]  # fmt: skip

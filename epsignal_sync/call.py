@@ -17,6 +17,7 @@ from .state_waiters import StateWaiters
 
 if TYPE_CHECKING:
     from .device import Device
+    from .ladder import Ladder
     from .leg import Leg
 
 
@@ -105,6 +106,16 @@ class Call(CallControl):
         Raises ReplyTimeout, ConnectionLostError, ClosedError. Any thread, callbacks included.
         """
         self._wait(frozenset(), timeout, "did not end")
+
+    def ladder(self) -> Ladder:
+        """Return its signals so far, the last 100, as a sequence diagram of PBX, app and phone.
+
+        ``print()`` shows it on a terminal, a notebook as a picture; ``.mermaid()`` and ``.svg()`` are for a wiki and for
+        a file. It holds no secret, and goes on being what it was when the call goes on. Does not block; any thread.
+        """
+        from .ladder import make_ladder
+
+        return make_ladder(self, self.device.hw, self.history)
 
     def __repr__(self) -> str:
         direction = {True: "from", False: "to", None: "with"}[self.incoming]

@@ -23,11 +23,14 @@ LAYERS = {
     "protocol": {"errors", "deadline", "messages"},
     "relay": {"errors", "deadline", "process", "messages", "protocol"},
     "simulator": {"errors", "deadline", "messages", "protocol"},
+    "history": set(),
+    "looks": set(),
+    "ladder": {"errors", "history", "looks", "messages", "protocol"},
     "call_attributes": {"messages", "protocol"},
 }  # fmt: skip
 READING = [f"recording/{one}.py" for one in ("lines", "calls", "reading", "frames")]
 """What reads recordings: pure, as the inner layers are, while what writes them stands beside the client."""
-LAYERS.update({module.removesuffix(".py"): {"errors", "messages", "protocol", "call_attributes", "history"} for module in READING})
+LAYERS.update({module.removesuffix(".py"): {"errors", "messages", "protocol", "call_attributes", "history", "ladder"} for module in READING})
 
 # Who may import a library; all others may not.
 LIBRARIES = {

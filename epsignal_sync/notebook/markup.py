@@ -6,18 +6,14 @@ The text has the colour of the theme. All other colours are seen on white and on
 from __future__ import annotations
 
 import html
-import unicodedata
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
-LONGEST_TEXT = 36
-"""Characters of a text from the network that are shown."""
-MOST_MARKS = 3
-"""Combining characters in a row that are shown: a hundred of them would cover the lines above."""
-JOINERS = "\u200c\u200d"
-"""They print nothing themselves; Persian words and emoji are spelled with them."""
-
-COLORS = {"good": "#2f9e62", "waiting": "#c9751f", "bad": "#d64545", "busy": "#3f7fd0", "past": "#858585"}
+from ..looks import COLORS as COLORS
+from ..looks import JOINERS as JOINERS
+from ..looks import LONGEST_TEXT as LONGEST_TEXT
+from ..looks import clock as clock
+from ..looks import harmless as harmless
+from ..looks import time_of_day as time_of_day
 
 # The class is written more than once to win against the rules that JupyterLab and the classic notebook have for every table.
 _CLASS = ".epsignal" * 3
@@ -35,9 +31,6 @@ _RULES = {
     " td:last-child": "white-space:normal;overflow-wrap:anywhere;min-width:9em;max-width:56em",
     " th.epsignal-time, td.epsignal-time": "text-align:right;font-variant-numeric:tabular-nums",
     " .epsignal-past td": "opacity:.7",
-    " .epsignal-ladder td": "vertical-align:middle;padding:0 14px 0 0;height:24px",
-    " .epsignal-ladder td:last-child": "white-space:nowrap;max-width:none",  # a second line would tear the lines beside it
-    " .epsignal-ladder svg": "display:block;max-width:none",
 }
 
 
@@ -101,40 +94,6 @@ def facts(pairs: Iterable[tuple[str, str]]) -> str:
 def escaped(text: str, longest: int = LONGEST_TEXT) -> str:
     """Return any text as HTML that shows it and does nothing else; a right-to-left name does not turn its surroundings."""
     return f"<bdi>{html.escape(harmless(text, longest))}</bdi>"
-
-
-def harmless(text: str, longest: int = LONGEST_TEXT) -> str:
-    """Return a text without what moves a cursor, turns or covers other text, or cannot be encoded; a long one is cut."""
-    if len(text) > longest:
-        text = f"{text[: longest - 1]}…"
-    if text.isascii() and text.isprintable():
-        return text
-    shown = []
-    marks = 0
-    for character in text:
-        category = unicodedata.category(character)
-        marks = marks + 1 if category in ("Mn", "Me") else 0
-        if category == "Zs":
-            shown.append(" ")
-        elif marks <= MOST_MARKS:
-            shown.append(character if character.isprintable() or character in JOINERS else "\ufffd")
-    return "".join(shown)
-
-
-def clock(seconds: float) -> str:
-    """Return a duration as minutes and seconds, with the hours in front if there are any."""
-    minutes, rest = divmod(max(0, int(seconds)), 60)
-    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
-
-
-def time_of_day(at: float) -> str:
-    """Return a moment, in Unix seconds, as the local time of day."""
-    return datetime.fromtimestamp(at).strftime("%H:%M:%S")
-
-
-def milliseconds(at: float) -> str:
-    """Return a moment, in Unix seconds, as the local time of day with milliseconds."""
-    return datetime.fromtimestamp(at).isoformat(" ", "milliseconds")[11:]
 
 
 def more(hidden: int, what: str = "") -> str:

@@ -11,11 +11,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+import attrs
+
 from ..intake import ConnectionState
+from ..ladder import Ladder
+from ..ladder.heading import ENDED_BY
+from ..ladder.reading import cause_in_words
+from ..ladder.svg import inline
 from ..messages import CallState
 from ..protocol.call_record import CallRecord, Party
 from . import markup
-from .ladder import cause_in_words, ladder
 
 if TYPE_CHECKING:
     from ..call import Call
@@ -27,19 +32,13 @@ MOST_ROWS = 50
 """Phones or calls that a picture shows."""
 CALLS_OF_PHONE = 3
 """Calls that are shown of each phone of a client."""
+MOST_SIGNALS = 40
+"""Signals of a call that are shown, the last ones."""
 
 STATE_COLORS = {
     CallState.ALERT: "waiting", CallState.CONNECTED: "good", CallState.DISCONNECTED: "bad", CallState.DISCONNECTING: "bad",
     CallState.NULL: "past",
 }  # fmt: skip
-ENDED_BY = {
-    "device": "the phone hung up",
-    "pbx": "the other side hung up",
-    "app": "the app hung up",
-    "dropped": "an interceptor kept its setup back",
-    "replaced": "another call began with its number",
-    "gap": "it was gone when the app was back",
-}
 CONNECTION_COLORS = {ConnectionState.CONNECTED: "good", ConnectionState.CLOSED: "past", ConnectionState.RECONNECTING: "bad"}
 
 TROUBLES = {
@@ -85,11 +84,11 @@ def device_picture(device: Device) -> str:
 def call_picture(call: Call) -> str:
     """Return the picture of a call: parties, state, times, cause, and what was said in it. Any thread."""
     now = time.time()
-    entries = call.history
+    ladder = call.ladder()
     return markup.picture(
         markup.head("Call", str(call.id), call_state(call), markup.escaped(f"of phone {call.device.hw}")),
         markup.facts([*_parties(call), ("when", markup.escaped(_times(call, now), 200)), ("end", _end(call)), ("besides", _besides(call))]),
-        ladder(entries, own=call.own, incoming=call.incoming) if entries else markup.note("no signal of it was seen yet"),
+        _arrows(ladder) if ladder.steps else markup.note("no signal of it was seen yet"),
     )
 
 
@@ -208,6 +207,13 @@ def _party(party: Party) -> str:
     if name and number:
         return f"{markup.escaped(name)} ({markup.escaped(number, 24)})"
     return markup.escaped(name or number or "unknown")
+
+
+def _arrows(ladder: Ladder) -> str:
+    """Return the last signals of a call as a picture; what is above them in the ladder is said elsewhere."""
+    hidden = len(ladder.rows) - MOST_SIGNALS
+    note = markup.note(f"{hidden} earlier signals are in call.history") if hidden > 0 else ""
+    return note + inline(attrs.evolve(ladder, rows=ladder.rows[-MOST_SIGNALS:]), heading=False)
 
 
 def _parties(call: Call) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 from ..call_attributes import CallAttributes
 from ..history import HistoryEntry
+from ..ladder import Ladder, make_ladder
 from ..messages.record import printable
 from ..protocol.call_record import CallRecord
 from ..protocol.call_rules import rule_for
@@ -51,6 +52,10 @@ class RecordedCall(CallAttributes):
             for message in self.messages
             if message.mt == "Signaling" and isinstance(message.data.get("sig"), dict) and not _is_forwarded_by_app(message)
         )  # fmt: skip
+
+    def ladder(self) -> Ladder:
+        """Return its signals as a sequence diagram of PBX, app and phone, as ``call.ladder()`` of a live call does. Any thread."""
+        return make_ladder(self, self.device, self.history)
 
     def __repr__(self) -> str:
         direction = {True: "from", False: "to", None: "with"}[self.incoming]
