@@ -32,7 +32,7 @@ class Subscription:
 
     __slots__ = ("_name", "_source", "active", "callback", "for_messages", "kind", "serial")
 
-    def __init__(self, source: EventSource, kind: type, callback: Callable[[Any], object], serial: int) -> None:
+    def __init__(self, source: EventSource, kind: type, callback: Callable[[Any], object]) -> None:
         self._source = source
         self.kind = kind
         """The class that was asked for."""
@@ -40,7 +40,8 @@ class Subscription:
         """Whether it is called back for what is received; else for what happens besides."""
         self.callback = callback
         """What is called, with one argument."""
-        self.serial = serial
+        self.serial = -1
+        """Its place in the order of registration; set when it gets one."""
         self.active = True
         """False after :meth:`cancel`."""
         # Now, in the thread of who registers: repr() of the callback would run the application's code wherever this is logged.
@@ -68,9 +69,9 @@ class Interceptor(Subscription):
     __slots__ = ("deadline", "to_device")
 
     def __init__(
-        self, source: EventSource, kind: type, callback: Callable[[Any], object], serial: int, deadline: float, to_device: bool | None
+        self, source: EventSource, kind: type, callback: Callable[[Any], object], deadline: float, to_device: bool | None
     ) -> None:
-        super().__init__(source, kind, callback, serial)
+        super().__init__(source, kind, callback)
         self.deadline = deadline
         """Seconds."""
         self.to_device = to_device
@@ -194,8 +195,9 @@ class EventSource:
             raise UsageError(f"the callback for {kind.__name__} cannot be called: {callback!r}")
         refuse_async(f"the callback for {kind.__name__}", callback)
         callback = self._registry.placed(callback)
+        subscription = Subscription(self, kind, callback)  # not with the lock held: it asks the callback for its name
         with self._registry.lock:
-            subscription = Subscription(self, kind, callback, next(self._registry.serials))
+            subscription.serial = next(self._registry.serials)
             if not subscription.for_messages:
                 self._registry.events_asked_for = True
             self._subscriptions = self._registry.joined(self._subscriptions, subscription)
@@ -280,8 +282,9 @@ class EventSource:
             raise UsageError(f"the interceptor for {kind.__name__} cannot be called: {callback!r}")
         refuse_async(f"the interceptor for {kind.__name__}", callback)
         callback = self._registry.placed(callback)
+        interceptor = Interceptor(self, kind, callback, deadline, to_device)
         with self._registry.lock:
-            interceptor = Interceptor(self, kind, callback, next(self._registry.serials), deadline, to_device)
+            interceptor.serial = next(self._registry.serials)
             self._set_interceptors_locked(self._registry.joined(self._interceptors, interceptor))
         return interceptor
 

@@ -185,3 +185,26 @@ def test_cancel_in_the_middle_of_on(peer_client: eps.Client) -> None:
     with peer_client._registry.lock:
         subscription.cancel()
     assert peer_client._subscriptions == ()
+
+
+class Named:
+    """A callback that says its name only when another thread could register something meanwhile."""
+
+    def __init__(self, client: eps.Client) -> None:
+        self._client = client
+
+    def __call__(self, event: object) -> None: ...
+
+    def __getattr__(self, name: str) -> str:
+        if name != "__qualname__":
+            raise AttributeError(name)
+        registering = threading.Thread(target=lambda: self._client.on(Setup, print), daemon=True)
+        registering.start()
+        registering.join(PATIENCE)
+        return "with the lock held" if registering.is_alive() else "without a lock"
+
+
+def test_callback_is_asked_for_its_name_without_a_lock(peer: Peer, peer_client: eps.Client) -> None:
+    device = peer.attach(peer_client)
+    assert repr(device.on(Setup, Named(peer_client))) == "Subscription(Setup, without a lock)"
+    assert repr(device.intercept(Setup, Named(peer_client))) == "Interceptor(Setup, without a lock)"

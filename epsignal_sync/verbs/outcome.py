@@ -61,7 +61,7 @@ def post(outcome: Outcome[R], on_result: OnResult[R]) -> None:
     from ..delivery import call_back  # it knows the calls and devices, whose verbs stand here
 
     client, connection = outcome.client, outcome.device._connection
-    subscription = Subscription(outcome.device, Outcome, on_result, 0)
+    subscription = Subscription(outcome.device, Outcome, on_result)
     job = functools.partial(call_back, client, [(subscription, outcome)])
     if connection.link.runs_here:
         connection.intake._postbox.put_job(outcome.device, job)

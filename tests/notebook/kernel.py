@@ -53,12 +53,12 @@ class Run:
 
     def wait_ended(self) -> str:
         """Wait until the kernel is through with it; returns the output."""
-        self._kernel.wait_until(lambda: self.ended, f"the cell did not end; it shows {self.output!r}")
+        self._kernel.wait_until(lambda: self.ended, lambda: f"the cell did not end; it shows {self.output!r}")
         return self.output
 
     def wait_output(self, text: str) -> str:
         """Wait until a text is shown below the cell; returns the output."""
-        self._kernel.wait_until(lambda: text in self.output, f"{text!r} is not shown below the cell")
+        self._kernel.wait_until(lambda: text in self.output, lambda: f"{text!r} is not shown below the cell, but {self.output!r}")
         return self.output
 
 
@@ -119,11 +119,11 @@ class Kernel:
         self._command(do="restart")
         self._wait_event("restarted", seen)
 
-    def wait_until(self, condition: Callable[[], Any], failure: str) -> None:
-        """Wait until something was published."""
+    def wait_until(self, condition: Callable[[], Any], failure: Callable[[], str]) -> None:
+        """Wait until something was published; ``failure`` says what did not come."""
         with self._changed:
             there = self._changed.wait_for(lambda: condition() or self._over, PATIENCE)
-            assert there and condition(), f"{failure}; the kernel wrote: {self._written()}"
+            assert there and condition(), f"{failure()}; the kernel wrote: {self._written()}"
 
     def _wait_event(self, kind: str, seen: int = 0) -> dict[str, Any]:
         found: list[dict[str, Any]] = []
@@ -132,7 +132,7 @@ class Kernel:
             found[:] = [one for one in self._events[seen:] if one["event"] == kind]
             return bool(found)
 
-        self.wait_until(look, f"there was no {kind!r}")
+        self.wait_until(look, lambda: f"there was no {kind!r}")
         return found[0]
 
     def _command(self, **command: Any) -> None:

@@ -261,7 +261,7 @@ def test_pictures_and_a_table_that_goes_on_while_other_cells_run(kernel: Kernel,
 
     busy = kernel.start("over.wait(60);", "busy")
     call = bob.call("22")
-    kernel.wait_until(lambda: is_updated("alert"), "the table does not show the call")
+    kernel.wait_until(lambda: is_updated("alert"), lambda: "the table does not show the call")
     assert not busy.ended
     call.hangup()
     busy.wait_ended()

@@ -34,7 +34,7 @@ class Cell:
     def __init__(self) -> None:
         self.shown: list[str] = []
         self.told = showing.Told()
-        self.subscription = Subscription(EventSource(Registry()), Setup, self.ringing, 0)
+        self.subscription = Subscription(EventSource(Registry()), Setup, self.ringing)
 
     def ringing(self, event: object = None) -> None: ...
 
