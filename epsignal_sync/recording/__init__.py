@@ -1,1 +1,7 @@
 """What went through a client, in a file: written while it happens, read afterwards."""
+
+from .calls import RecordedCall
+from .lines import RecordedEvent, RecordedMessage
+from .reading import Recording
+
+__all__ = ["RecordedCall", "RecordedEvent", "RecordedMessage", "Recording"]

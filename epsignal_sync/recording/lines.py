@@ -6,18 +6,20 @@
     {"time": "...", "from": "phone", "to": "pbx", "device": "0090334f1a2b", "verdict": "changed", "message": {...}, "sent": [{...}]}
     {"time": "...", "from": "app", "to": "phone", "device": "0090334f1a2b", "verdict": "own", "message": {...}}
 
-A file begins with the first kind of line; another one of it in the middle says that a later run was appended there.
+A file begins with the first kind of line; another one of it in the middle says that a later run was appended there, or,
+with ``"continued": true``, that the part of the recording before was full.
 """
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timezone
 from typing import Any
 
 from attrs import field, frozen
 
 from ..messages import Message
-from ..messages.record import masked
+from ..messages.record import SECRET_KEYS, masked
 from ..protocol.codec import decode
 from ..protocol.jsontext import dumps, loads, loads_exact
 
@@ -28,6 +30,13 @@ MARK = "epsignal_recording"
 
 PBX, APP, PHONE = "pbx", "app", "phone"
 PLACES = frozenset({PBX, APP, PHONE})
+
+OWN, FORWARDED = "own", "forwarded"
+"""Two of the verdicts."""
+
+CONNECTED, LOST, ENDED, CLOSED, MISSING = "connected", "lost", "ended", "closed", "missing"
+"""The events: logged in; the connection was lost, and is made again; lost for good; the app has closed it; messages that
+are not in the file, since it could not be written."""
 
 
 @frozen(kw_only=True)
@@ -40,6 +49,8 @@ class Beginning:
     """The version of the library that wrote it."""
     secrets_kept: bool
     """Whether secrets stand in it as they were, and are not masked."""
+    continued: bool = False
+    """Whether the same run goes on here: the file was full, and another one was begun."""
 
 
 @frozen(kw_only=True)
@@ -48,9 +59,11 @@ class RecordedEvent:
 
     at: float
     event: str
-    """One of "connected", "lost" (the connection), "missing" (lines that could not be written), or a word of a later version."""
+    """One of CONNECTED, LOST, ENDED, CLOSED and MISSING, or a word of a later version."""
     text: str
     """The same in words."""
+    device: str | None = None
+    """Whose connection it was, where each phone has one of its own; None: the one of all."""
 
 
 @frozen(kw_only=True)
@@ -66,11 +79,17 @@ class RecordedMessage:
     device: str | None
     """The hardware id of the phone; None for what belongs to none that is known."""
     verdict: str | None
-    """What became of it, as in ``event.verdict``; "own" at what the app has sent, and at what was received for the app's own calls."""
+    """What became of it, as in ``event.verdict``; "own" at what the app has sent, and at what was received for the app's own calls.
+
+    None: it was not sent on by the library. "forwarded" from "app": with ``forward=False`` the app has sent it on itself; the
+    same message stands before, from where it came, with None.
+    """
     data: dict[str, Any] = field(repr=False)
     """The message as a JSON object; do not change it."""
     sent: tuple[dict[str, Any], ...] = field(default=(), repr=False)
     """What went on instead, where the verdict is "changed"."""
+    refusal: bool = False
+    """Whether it is the rel with which an interceptor has refused a setup."""
 
     @property
     def mt(self) -> str:
@@ -115,34 +134,46 @@ class NewerVersion(LineError):
 # ------------------------------------------------------------ writing
 
 
-def beginning_line(at: float, library: str, *, secrets_kept: bool) -> bytes:
+def beginning_line(at: float, library: str, *, secrets_kept: bool, continued: bool = False) -> bytes:
     """Return the first line of a run, with its end."""
-    return _line({MARK: VERSION, "time": time_text(at), "library": library, "secrets": "kept" if secrets_kept else "masked"})
+    line = {MARK: VERSION, "time": time_text(at), "library": library, "secrets": "kept" if secrets_kept else "masked"}
+    return dumps({**line, "continued": True} if continued else line) + b"\n"
 
 
-def event_line(at: float, event: str, text: str) -> bytes:
+def event_line(at: float, event: str, text: str, device: str | None = None) -> bytes:
     """Return the line of an event, with its end."""
-    return _line({"time": time_text(at), "event": event, "text": text})
+    line = {"time": time_text(at), "event": event, "text": text}
+    return dumps(line if device is None else {**line, "device": device}) + b"\n"
 
 
 def message_line(
     at: float, sender: str, receiver: str, device: str | None, verdict: str | None, text: bytes, sent: tuple[bytes, ...] = (),
-    *, secrets_kept: bool,
+    *, secrets_kept: bool, refusal: bool = False,
 ) -> bytes:  # fmt: skip
-    """Return the line of a message, with its end. ``text`` and ``sent`` are JSON texts; numbers stay as they are written."""
+    """Return the line of a message, with its end. ``text`` and ``sent`` are JSON texts; numbers stay as they are written.
 
-    def content(one: bytes) -> Any:
-        data = loads_exact(one)
-        return data if secrets_kept else masked(data)
-
-    line = {"time": time_text(at), "from": sender, "to": receiver, "device": device, "verdict": verdict, "message": content(text)}
+    Raises ValueError for a text that is nested too deep to be masked.
+    """
+    head = {"time": time_text(at), "from": sender, "to": receiver, "device": device, "verdict": verdict}
+    parts = [dumps({**head, "refusal": True} if refusal else head)[:-1], b',"message":', _content(text, secrets_kept)]
     if sent:
-        line["sent"] = [content(one) for one in sent]
-    return _line(line)
+        parts += [b',"sent":[', b",".join(_content(one, secrets_kept) for one in sent), b"]"]
+    return b"".join([*parts, b"}\n"])
 
 
-def _line(data: dict[str, Any]) -> bytes:
-    return dumps(data) + b"\n"
+_MAY_HOLD_SECRETS = re.compile(rb"[\n\r\\\\]|\"(?:" + "|".join(sorted(SECRET_KEYS)).encode() + rb")\"\s*:")
+"""What makes a text stand in the file otherwise than it came: a secret's key, an escape that may hide one, the end of a line."""
+
+
+def _content(text: bytes, secrets_kept: bool) -> bytes:
+    """Return a JSON text on one line, with its secrets masked."""
+    if _MAY_HOLD_SECRETS.search(text) is None:
+        return text  # nearly all messages, and most of the time that a recording would take
+    try:
+        data = loads_exact(text)
+        return dumps(data if secrets_kept else masked(data))
+    except RecursionError:
+        raise ValueError("nested too deep") from None
 
 
 def time_text(at: float) -> str:
@@ -167,7 +198,10 @@ def parse_line(line: bytes) -> Line:
     if "message" in data:
         return _message(at, data)
     if isinstance(data.get("event"), str):
-        return RecordedEvent(at=at, event=data["event"], text=str(data.get("text") or ""))
+        device = data.get("device")
+        return RecordedEvent(
+            at=at, event=data["event"], text=str(data.get("text") or ""), device=device if isinstance(device, str) else None
+        )
     raise LineError("it is neither a message nor an event")
 
 
@@ -177,7 +211,12 @@ def _beginning(data: dict[str, Any]) -> Beginning:
         raise LineError("its version is no number from 1 on")
     if version > VERSION:
         raise NewerVersion(f"it has version {version}, and this library reads up to {VERSION}")
-    return Beginning(at=_time(data), library=str(data.get("library")), secrets_kept=data.get("secrets") == "kept")
+    return Beginning(
+        at=_time(data),
+        library=str(data.get("library")),
+        secrets_kept=data.get("secrets") == "kept",
+        continued=data.get("continued") is True,
+    )
 
 
 def _message(at: float, data: dict[str, Any]) -> RecordedMessage:
@@ -194,7 +233,8 @@ def _message(at: float, data: dict[str, Any]) -> RecordedMessage:
     if not fits:
         raise LineError("a part of the message is missing or of a wrong type")
     return RecordedMessage(
-        at=at, sender=data["from"], receiver=data["to"], device=device, verdict=verdict, data=message, sent=tuple(sent)
+        at=at, sender=data["from"], receiver=data["to"], device=device, verdict=verdict, data=message, sent=tuple(sent),
+        refusal=data.get("refusal") is True,
     )  # fmt: skip
 
 
