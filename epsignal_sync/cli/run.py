@@ -11,6 +11,8 @@ import click
 
 from ..errors import EpSignalError, UsageError
 from . import commands as _commands  # noqa: F401  # the modules of the commands register them when they are imported
+from . import diff as _diff  # noqa: F401
+from . import replay as _replay  # noqa: F401
 from .group import commands
 from .outputs import plain
 

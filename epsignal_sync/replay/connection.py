@@ -81,7 +81,7 @@ class AppConnection:
             return self._reply(message, {"mt": "AppLoginResult", "ok": False, "error": 1, "errorText": refusal})
         self._logged_in = True
         self._stage.connections.append(self)
-        self._stage.last_attach = time.monotonic()
+        self._stage.note_request()
         self._reply(message, {"mt": "AppLoginResult", "ok": True})
 
     def _refusal(self, message: dict[str, Any]) -> str:

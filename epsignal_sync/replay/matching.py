@@ -52,14 +52,14 @@ class Matching:
         own = self._own_call(device, data)
         key = self._key(device, data.get("call"), data.get("to") is True)
         waiting, kind, text = self._open.get(key, deque[Step]()), signal_type(data), canonical(data)
-        for step in waiting:
+        instead = _as_recorded(waiting, kind)
+        for step in waiting if instead is None else ():
             if canonical(step.data) == text and not step.passed:
                 step.passed = True
                 self._overtake(waiting, step)
                 waiting.remove(step)
                 others, step.sent = step.sent, []  # what seemed to go instead of it did not
                 return [extra for one in others for extra in self._take_own(device, one, own)]
-        instead = _as_recorded(waiting, kind)
         if instead is None and not self._is_awaited(device, data, own):
             instead = next((step for step in waiting if not (step.sent or step.overtaken) and step.message.type == kind), None)
         if instead is None:
@@ -76,11 +76,12 @@ class Matching:
 
     def owing(self) -> bool:
         """Whether the app has still to send on what it sent on in the recording."""
-        return any(
-            step.was_sent_on and not (step.is_answered() or step.overtaken)
-            for waiting in self._open.values()
-            for step in waiting
-        )
+        return any(step.was_sent_on and not (step.is_answered() or step.overtaken) for waiting in self._open.values() for step in waiting)
+
+    def is_refusal(self, device: str | None, data: dict[str, Any]) -> bool:
+        """Whether a message of the app is the rel for a setup that it has not sent on."""
+        waiting = self._open.get(self._key(device, data.get("call"), data.get("to") is not True), ())
+        return signal_type(data) == "rel" and any(step.message.type == "setup" and not (step.passed or step.sent) for step in waiting)
 
     def lose(self, devices: Iterable[str | None]) -> None:
         """Take note that what was said for these devices cannot come back any more."""
@@ -174,9 +175,10 @@ def outcome(step: Step) -> RecordedMessage:
     recorded = step.message
     verdict = recorded.verdict
     if step.to_forward and step.done:
-        if step.passed and step.sent_on_later:
+        passed = step.passed or [canonical(one) for one in step.sent] == [canonical(step.data)]
+        if passed and step.sent_on_later:
             verdict = None
-        elif step.passed:
+        elif passed:
             verdict = verdict if verdict in ("forwarded", "bypassed") else "forwarded"
         elif step.sent:
             verdict = "changed"
@@ -186,5 +188,5 @@ def outcome(step: Step) -> RecordedMessage:
             verdict = "dropped"
     return RecordedMessage(
         at=recorded.at, sender=recorded.sender, receiver=recorded.receiver, device=recorded.device, verdict=verdict,
-        data=step.data, sent=tuple(step.sent) if verdict == "changed" else (),
+        data=step.data, sent=tuple(step.sent) if verdict == "changed" else (), refusal=recorded.refusal,
     )  # fmt: skip

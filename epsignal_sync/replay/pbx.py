@@ -9,13 +9,15 @@ from typing import Any
 
 from ..deadline import Deadline, is_seconds
 from ..errors import ClosedError, ReplyTimeout, UsageError
+from ..recording.differences import CallPair, compare
 from ..recording.lines import Line, RecordedMessage
-from .source import read_lines
+from ..recording.reading import Recording
 from ..simulator.transport import Transport, Wire
 from .connection import Account, AppConnection
 from .matching import outcome
 from .plan import Plan
 from .player import Player
+from .source import calls_in, lines_of
 from .stage import Stage, Stopped
 
 CLOSE_TIMEOUT = 2.0
@@ -28,20 +30,21 @@ class ReplayPBX:
 
     A context manager: it listens from :meth:`start` to :meth:`close`. All methods may be called from any thread.
 
-    It takes the login of the app ``app`` with ``password``, where these are given, else any. When the app attaches to the recorded
-    phones, they get what they got in the recording, in the same order and at the same distances, divided by ``speed``; 0 or
-    infinity: as fast as the app sends it on. With ``stepwise`` each message waits for :meth:`step`. What the app sends is not passed on to anybody,
-    but held against what it did in the recording. The app's own calls are answered where the recording has the same one.
+    It takes the login of the app ``app`` with ``password``, where these are given, else any. When the app has attached to the
+    recorded phones, they get what they got in the recording, in the same order and at the same distances, divided by ``speed``;
+    0 or infinity: as fast as the app sends it on. It begins 0.3 s after the last Attach; with ``paused`` every signal waits for
+    :meth:`play` or :meth:`step`. What the app sends is not passed on to anybody, but held against what it did in the recording.
+    The app's own calls are answered where the recording has the same ones.
 
     Raises UsageError for a speed that cannot be, RecordingError for a file that is no recording.
     """
 
     def __init__(
         self,
-        path: str | os.PathLike[str],
+        recording: str | os.PathLike[str] | Recording,
         *,
         speed: float = 1.0,
-        stepwise: bool = False,
+        paused: bool = False,
         app: str | None = None,
         password: str | None = None,
         host: str = "127.0.0.1",
@@ -49,9 +52,9 @@ class ReplayPBX:
     ) -> None:
         if not is_seconds(speed) or speed < 0:
             raise UsageError(f"speed is a number from 0 on, not {speed!r:.80}: 2 is twice as fast, 0 as fast as the app takes it")
-        self._plan = Plan(read_lines(path))
+        self._plan = Plan(lines_of(recording))
         self._stage = Stage(self._plan)
-        self._player = Player(self._stage, 0.0 if speed == float("inf") else float(speed), stepwise=stepwise)
+        self._player = Player(self._stage, 0.0 if speed == float("inf") else float(speed), paused=paused)
         self._account = Account(app, password)
         self._host, self._port = host, port
         self._transport: Transport | None = None
@@ -118,26 +121,35 @@ class ReplayPBX:
         if self._player.error is not None:
             raise self._player.error
 
-    def step(self, *, timeout: float | None = 10) -> RecordedMessage | None:
-        """Let the next message go; returns it when the app has sent it on, or had the time for it. None: there was no more.
+    def play(self) -> None:
+        """Let the signals go from now on. For a PBX made with ``paused=True``, else UsageError. Does not block."""
+        self._allow(float("inf"), "play()")
 
-        For a PBX made with ``stepwise=True``, else UsageError. Blocks at most ``timeout`` seconds (None: for ever), then raises ReplyTimeout;
-        ClosedError after :meth:`close`.
+    def step(self, *, timeout: float | None = 10) -> RecordedMessage | None:
+        """Let the next signal go; returns it when the app has sent it on, or had the time for it. None: there was no more.
+
+        For a PBX made with ``paused=True``, else UsageError. Blocks at most ``timeout`` seconds (None: for ever), then raises
+        ReplyTimeout; ClosedError after :meth:`close`.
         """
         player = self._player
-        if not player.stepwise:
-            raise UsageError("step() is for a PBX that was made with stepwise=True: this one goes on by itself")
-        with self._stage.changed:
-            before = player.said
-            player.allow()
+        before = self._allow(1, "step()")
         self._wait(lambda: player.over or player.waiting, timeout)
         return player.last.message if player.last is not None and player.said > before else None
+
+    def _allow(self, count: float, verb: str) -> int:
+        """Let so many signals go; returns how many went before."""
+        if not self._player.paused:
+            raise UsageError(f"{verb} is for a PBX that was made with paused=True: this one goes on by itself")
+        with self._stage.changed:
+            self._player.allow(count)
+            return self._player.said
 
     def result(self) -> list[Line]:
         """Return what went through, as the app's own recording would have it: with the times of the recording. Does not block.
 
-        What the recording does not have stands where the app said it, with the time of what was said to it before. Whether an app that says nothing about a message
-        has dropped it, or was only slower than the recording, cannot be told: "dropped" it is. Nor can that it was not asked ("bypassed").
+        What the recording does not have stands where the app said it, with the time of what was said before. Whether an app
+        that says nothing about a message has dropped it, or was only slower than the recording, cannot be told: "dropped" it
+        is. Nor can be told that it passed without being asked about ("bypassed").
         """
         with self._stage.changed:
             lines: list[Line] = list(self._stage.extras.get(0, ()))
@@ -149,6 +161,13 @@ class ReplayPBX:
                 lines.extend(self._stage.extras.get(number, ()))
             return lines
 
+    def differences(self) -> list[CallPair]:
+        """Return the calls in which the app did something else than in the recording; none: it did the same. Does not block.
+
+        To be asked when the replay is over: what was not played by then is missing in the one and not in the other.
+        """
+        return [pair for pair in compare(calls_in([step.line for step in self._plan.steps]), calls_in(self.result())) if pair.differs]
+
     @property
     def notes(self) -> tuple[str, ...]:
         """What could not be played, each in one sentence. Does not block."""
@@ -157,7 +176,8 @@ class ReplayPBX:
 
     def _notes(self) -> list[str]:
         stage, plan = self._stage, self._plan
-        notes = [f"the app did not attach to {hw}: what was said for it was left out" for hw in plan.devices if hw not in stage.attached_ever]
+        missing = [hw for hw in plan.devices if hw not in stage.attached_ever]
+        notes = [f"the app did not attach to {hw}: what was said for it was left out" for hw in missing]
         for own in plan.own_calls:
             if own.new_call is None:
                 notes.append(f"the app did not call {_party(own.party)} from {own.device} again: what was said in that call was left out")

@@ -18,8 +18,10 @@ ANSWER_TIME = 2.0
 """Seconds for which it waits for the app to send on a message, where nothing gives the pace but the app."""
 DROPPED_TIME = 0.05
 """The same where the app had dropped the message in the recording."""
-ACTION_TIME = 5.0
+ACTION_TIME = 3.0
 """Seconds for which it waits for the app to do what it did in the recording."""
+START_TIME = 0.3
+"""Seconds after an Attach or login before a call is spoken of: an app registers what it does with calls when it has attached."""
 ATTACH_TIME = 5.0
 """Seconds after the last Attach or login in which a phone must be attached to; else what is said for it is left out."""
 RETURN_TIME = 40.0
@@ -29,22 +31,22 @@ LAST_TIME = 0.5
 
 
 class Player:
-    """The thread ``replay-player``. ``speed`` 0: as fast as the app takes it. ``stepwise``: each message waits for :meth:`step`."""
+    """The thread ``replay-player``. ``speed`` 0: as fast as the app takes it. ``paused``: each signal waits for :meth:`allow`."""
 
-    def __init__(self, stage: Stage, speed: float, *, stepwise: bool) -> None:
+    def __init__(self, stage: Stage, speed: float, *, paused: bool) -> None:
         self._stage = stage
         self._speed = speed
-        self.stepwise = stepwise
-        self._allowed = 0
+        self.paused = paused
+        self._allowed = 0.0
         self._due = 0.0
         self._misses = 0
         """How many times in a row the app has not done what it did in the recording."""
         self.last: Step | None = None
-        """What was sent to the app last."""
+        """The signal that was sent to the app last."""
         self.said = 0
-        """How many messages were sent to the app."""
+        """How many signals were sent to the app."""
         self.waiting = False
-        """Whether the next message waits to be allowed."""
+        """Whether the next signal waits to be allowed."""
         self.over = False
         """Whether everything was played, and the app was given the time to answer."""
         self.left_out = 0
@@ -52,9 +54,9 @@ class Player:
         self.error: Exception | None = None
         self.thread = threading.Thread(target=self._run, name="replay-player", daemon=True)
 
-    def allow(self) -> None:
-        """Let one more message go. With the lock of the stage held."""
-        self._allowed += 1
+    def allow(self, count: float) -> None:
+        """Let so many more signals go, or with infinity all of them. With the lock of the stage held."""
+        self._allowed += count
         self.waiting = False
         self._stage.changed.notify_all()
 
@@ -62,7 +64,7 @@ class Player:
         stage = self._stage
         with stage.changed:
             try:
-                for step in stage.plan.steps:
+                for number, step in enumerate(stage.plan.steps, 1):
                     if step.section != stage.section:
                         self._cut()
                     if step.cuts is not None:
@@ -71,16 +73,15 @@ class Player:
                         self._expect(step)
                     elif isinstance(step.line, RecordedMessage):
                         self._play(step)
-                    stage.position += 1
+                    stage.position = number
                     stage.changed.notify_all()
                 self._finish()
+                self.over = True
             except Stopped:
                 pass
             except Exception as error:  # whoever waits for the end is told
-                self.error = error
-            finally:
-                self.over = True
-                stage.changed.notify_all()
+                self.error, self.over = error, True
+            stage.changed.notify_all()
 
     def _cut(self) -> None:
         """End the connections of the app: they were lost here, or the app was started again."""
@@ -109,11 +110,8 @@ class Player:
                 self._pause(step.gap)
             return
         self._pause(step.gap)
-        if self.stepwise:
-            self.waiting = not self._allowed
-            stage.changed.notify_all()
-            stage.wait(lambda: self._allowed > 0, None)
-            self._allowed -= 1
+        if message.mt == "Signaling":
+            self._wait_to_be_allowed()
         if not stage.is_attached(message.device):  # the app has gone meanwhile
             return self._play(step)
         try:
@@ -121,13 +119,24 @@ class Player:
         except ValueError:
             self.left_out += 1
             return
-        self.last = step
-        self.said += 1
-        if step.to_forward and (not self._speed or self.stepwise):
+        if message.mt == "Signaling":
+            self.last, self.said = step, self.said + 1
+        if step.to_forward and (not self._speed or self.paused):
             if message.verdict == "dropped":
                 stage.wait(step.is_answered, DROPPED_TIME)
             elif message.verdict is not None:  # else the app sends it on when it likes
                 self._wait_for(step.is_answered, ANSWER_TIME)
+
+    def _wait_to_be_allowed(self) -> None:
+        stage = self._stage
+        if self.paused:
+            self.waiting = not self._allowed
+            stage.changed.notify_all()
+            stage.wait(lambda: self._allowed > 0, None)
+            self._allowed -= 1
+        else:
+            while (left := stage.last_request + START_TIME - time.monotonic()) > 0:
+                stage.wait(lambda: False, left)
 
     def _can_say(self, step: Step) -> bool:
         """Wait until the app can be told a message; False where it cannot."""
@@ -143,7 +152,7 @@ class Player:
                 left = seen + ATTACH_TIME - time.monotonic()
                 if left <= 0:
                     return False
-                stage.wait(lambda: step.done or stage.is_attached(device) or stage.last_attach != seen, left)
+                stage.wait(lambda: step.done or stage.is_attached(device) or stage.last_attach != seen, left)  # noqa: B023
         if not self._due or not ready:
             self._due = max(self._due, time.monotonic())
         return not step.done

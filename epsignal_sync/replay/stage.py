@@ -59,6 +59,8 @@ class Stage:
         """When the app last sent anything."""
         self.last_attach: float | None = None
         """When the app last logged in or attached; None: it has to do it first."""
+        self.last_request = 0.0
+        """When that was, too; never in the future."""
         self.connections: list[AppConnection] = []
         """Those that are logged in."""
         self.extras: dict[int, list[RecordedMessage]] = {}
@@ -119,6 +121,7 @@ class Stage:
             self._note(device, message)
         text = dumps(data).decode()
         self.matching.went(step, data)
+        self.position += 1  # what the app says from now on comes behind it
         connection.wire.send(text)
 
     def _note(self, device: str, message: RecordedMessage) -> None:
@@ -140,11 +143,15 @@ class Stage:
 
     # ------------------------------------------------------------ the app's side
 
+    def note_request(self) -> None:
+        """Take note that the app has logged in or attached just now."""
+        self.last_attach = self.last_request = time.monotonic()
+
     def attach(self, connection: AppConnection, request: dict[str, Any]) -> None:
         """Take an Attach and answer it: as the PBX did in the recording, as far as that tells."""
         hw = request.get("hw")
         attachment = Attachment(connection, request)
-        self.last_attach = time.monotonic()
+        self.note_request()
         if not isinstance(hw, str) or hw not in self.plan.devices:
             connection.send(attachment.addressed({"mt": RESULT, "api": request.get("api"), "err": f"no device {hw!r} in this recording"}))
             return
@@ -167,7 +174,8 @@ class Stage:
         to_phone = message.get("to") is True
         for data in self.matching.came(device, message):
             self.extras.setdefault(self.position, []).append(RecordedMessage(
-                at=self._now(), sender=APP, receiver=PHONE if to_phone else PBX, device=device, verdict="own", data=data
+                at=self._now(), sender=APP, receiver=PHONE if to_phone else PBX, device=device, verdict="own", data=data,
+                refusal=self.matching.is_refusal(device, data),
             ))  # fmt: skip
 
     def _device_of(self, connection: AppConnection, message: dict[str, Any]) -> str | None:
