@@ -23,6 +23,7 @@ LAYERS = {
     "protocol": {"errors", "deadline", "messages"},
     "relay": {"errors", "deadline", "process", "messages", "protocol"},
     "simulator": {"errors", "deadline", "messages", "protocol"},
+    "replay": {"errors", "deadline", "messages", "protocol", "recording", "simulator"},
 }  # fmt: skip
 
 # Who may import a library; all others may not.
