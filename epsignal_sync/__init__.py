@@ -46,7 +46,7 @@ from .interceptors import DROP, Drop, Verdict, refuse
 from .manual_dispatcher import ManualDispatcher
 from .messages import CallState
 from .ready_made import block_callers, rename_caller, rewrite_called
-from .recording import RecordedCall, RecordedEvent, RecordedMessage, Recording
+from .recording import RecordedCall, RecordedEvent, RecordedMessage, Recorder, Recording
 from .registry import Interceptor, Subscription
 from .stats import Stats
 from .verbs.outcome import Outcome
@@ -59,7 +59,7 @@ __all__ = [
     "CallbackFailed", "Client", "ClosedError", "ConnectError", "ConnectTimeout", "ConnectionLost", "ConnectionLostError",
     "ConnectionState", "DetachedError", "Device", "Drop", "EpSignalError", "Event", "EventsLost", "FacilityEvent", "Gap",
     "HistoryEntry", "Interceptor", "InterceptorLate", "LoginError", "ManualDispatcher", "MessageEvent", "Outcome", "Party", "ReceivedEvent",
-    "Reconnected", "Reconnecting", "RecordedCall", "RecordedEvent", "RecordedMessage", "Recording", "RecordingError", "ReplyTimeout",
-    "SignalEvent", "Stats", "Subscription", "Unrouted", "UsageError", "Verdict", "Watch", "WatchLost", "WatchRestored",
+    "Reconnected", "Reconnecting", "RecordedCall", "RecordedEvent", "RecordedMessage", "Recorder", "Recording", "RecordingError",
+    "ReplyTimeout", "SignalEvent", "Stats", "Subscription", "Unrouted", "UsageError", "Verdict", "Watch", "WatchLost", "WatchRestored",
     "block_callers", "bridge", "connect", "refuse", "rename_caller", "rewrite_called",
 ]  # fmt: skip

@@ -32,7 +32,8 @@ from .options import (
     login_options,
 )
 from .process import Process
-from .registry import EventSource, Registry
+from .recording.recorders import Recordable
+from .registry import Registry
 from .relay.carrier import CarrierSettings
 from .relay.deliveries import Received
 from .relay.endpoint import TLSSettings
@@ -52,7 +53,7 @@ LAST_CALLBACKS = 5.0
 """Seconds that run_forever() gives callbacks for what came before the end of the connection."""
 
 
-class Client(EventSource):
+class Client(Recordable):
     """A connection to a PBX, and the devices attached through it. Usually made by :func:`epsignal_sync.connect`.
 
     Every method may be called in any thread, callbacks included. No thread is started before :meth:`connect`. In a forked
@@ -182,6 +183,7 @@ class Client(EventSource):
             connection.standby.close(deadline.remaining(CLOSE_TIME - DRAIN_TIME) or 0)
         self._callbacks.close(deadline.remaining(DRAIN_TIME) or 0)
         self._interceptors_at_work.close(deadline)
+        self._close_recorders(deadline)
 
     def __enter__(self) -> Client:
         return self
@@ -253,9 +255,8 @@ class Client(EventSource):
             count = self._dispatcher.process(deadline.remaining(WAKE_INTERVAL))
             if count or deadline.expired:
                 return count
-            error = self._error
-            if error is not None and (self._callbacks.idle or self._callbacks.closed):
-                raise again(error)
+            if self._error is not None and (self._callbacks.idle or self._callbacks.closed):
+                raise again(self._error)
 
     # ------------------------------------------------------------ devices
 
@@ -326,8 +327,7 @@ class Client(EventSource):
         return devices[0] if devices else None
 
     def _forward(self, received: Received, device: Device | None) -> None:
-        connection = self._connections[0] if device is None else device._connection
-        connection.forward(received)
+        (self._connections[0] if device is None else device._connection).forward(received)
 
     def _connection_ended(self, connection: Connection, error: EpSignalError) -> None:
         """A connection has ended for good. Link thread."""

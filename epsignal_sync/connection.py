@@ -17,6 +17,7 @@ from .protocol.codec import encode
 from .protocol.jsontext import dumps
 from .protocol.lanes import Held
 from .protocol.session import Credentials, Session
+from .recording.recorder import record_forwarded
 from .relay.deliveries import Received, Sent
 from .relay.link import Link, LinkSettings
 from .replies import Replies
@@ -109,6 +110,7 @@ class Connection:
             if received.verdict is None:
                 self.link.inbox.forward(received.text, received.number)  # may raise, and then it was not
                 received.verdict = "forwarded"
+                record_forwarded(self.client._recorders, received)
 
     def _ask(self, held: Held) -> None:
         """Have the application asked about a message. Link thread."""

@@ -22,6 +22,7 @@ from .postbox import Postbox
 from .protocol.calls import NOTHING, Change
 from .protocol.envelope import is_epsignal
 from .protocol.session import Attachment
+from .recording.recorder import record
 from .relay.deliveries import Delivery, Late, LinkDown, LinkUp, Note, Received, Sent
 from .replies import Reply
 from .timers import Timers
@@ -114,6 +115,8 @@ class Intake:
 
     def deliver(self, batch: list[Delivery], now: float) -> float | None:
         """Take what the relay hands over; returns when to be called again. ``now``: the monotonic clock."""
+        if self._client._recorders:
+            self._record(batch)
         for item in batch:
             try:
                 if isinstance(item, Received):
@@ -131,6 +134,12 @@ class Intake:
         if self.error is not None:
             self._client._connection_ended(self._connection, self.error)  # last: whoever sees the end finds everything queued
         return next_at
+
+    def _record(self, batch: list[Delivery]) -> None:
+        try:
+            record(self._client._recorders, batch, self._client._only_device(self._connection), self.connected)
+        except Exception as error:  # a recording must not keep anybody from what was received
+            self._note_fault("a received message could not be recorded", error)
 
     def _note_fault(self, what: str, error: Exception) -> None:
         self._postbox.put_note(logging.ERROR, f"{what} ({type(error).__name__}): please report it")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import pathlib
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import click
 from rich.console import Console
 
+from ..client import Client
 from ..errors import EpSignalError
 from . import model
 from .call import control_calls
@@ -16,6 +18,7 @@ from .dial import check_called, place_call
 from .group import commands
 from .login import client_maker, connection_options, make_client
 from .monitor import follow, show_warnings
+from .record import recording_options
 from .verify import verify as verify_pbx
 
 WIDTH_OF_A_PIPE = 140
@@ -27,7 +30,8 @@ WIDTH_OF_A_PIPE = 140
 @connection_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @click.option("--all", "show_all", is_flag=True, help="Calls without media, too, such as phones keep open for presence.")
-def monitor(hw: tuple[str, ...], as_json: bool, show_all: bool, **options: Any) -> None:
+@recording_options
+def monitor(hw: tuple[str, ...], as_json: bool, show_all: bool, start_recording: Callable[[Client], None], **options: Any) -> None:
     """Show the calls of some phones as they happen.
 
     HW is the name with which a phone registers, often its MAC address. On a terminal it is a live table, on a pipe one
@@ -40,6 +44,7 @@ def monitor(hw: tuple[str, ...], as_json: bool, show_all: bool, **options: Any) 
     """
     show_warnings()
     with make_client(**options) as client:
+        start_recording(client)
         follow(client, hw, as_json=as_json, show_all=show_all, timeout=options["timeout"])
 
 
@@ -93,7 +98,8 @@ def call(hw: str, **options: Any) -> None:
 
 @commands.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
-def demo(as_json: bool) -> None:
+@recording_options
+def demo(as_json: bool, start_recording: Callable[[Client], None]) -> None:
     """Show three calls on a simulated PBX.
 
     It is the ordinary monitor on two of three phones, and ends by itself after some seconds.
@@ -103,7 +109,7 @@ def demo(as_json: bool) -> None:
     except ImportError:
         raise EpSignalError("the demo needs websockets for its simulated PBX: pip install 'epsignal-sync[cli,simulator]'") from None
     show_warnings()
-    run_demo(as_json=as_json)
+    run_demo(as_json=as_json, start_recording=start_recording)
 
 
 @commands.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 from ..client import Client
 from ..errors import EpSignalError
@@ -58,12 +59,16 @@ class Story(threading.Thread):
         time.sleep(STEP)
 
 
-def run_demo(*, as_json: bool) -> None:
-    """Run the demo; takes about six seconds. Raises EpSignalError if a call did not go as it should."""
+def run_demo(*, as_json: bool, start_recording: Callable[[Client], None]) -> None:
+    """Run the demo; takes about six seconds. ``start_recording`` gets its client.
+
+    Raises EpSignalError if a call did not go as it should.
+    """
     with SimulatedPBX() as pbx:
         pbx.add_app("demo", password=PASSWORD)
         story = Story(pbx)
         with Client(pbx.url, app="demo", password=PASSWORD) as client:
+            start_recording(client)
             print(f"epsignal: a simulated PBX; Alice's phone is {story.alice.hw}, Bob's is {story.bob.hw}", file=sys.stderr)
             story.start()
             hws = [story.alice.hw, story.bob.hw]

@@ -3,5 +3,6 @@
 from .calls import RecordedCall
 from .lines import RecordedEvent, RecordedMessage
 from .reading import Recording
+from .recorder import Recorder
 
-__all__ = ["RecordedCall", "RecordedEvent", "RecordedMessage", "Recording"]
+__all__ = ["RecordedCall", "RecordedEvent", "RecordedMessage", "Recorder", "Recording"]
