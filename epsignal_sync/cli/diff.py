@@ -58,15 +58,21 @@ def diff(context: click.Context, a: pathlib.Path, b: pathlib.Path) -> None:
     except EpSignalError as error:
         click.echo(f"epsignal: {plain(str(error))}", err=True)
         context.exit(TROUBLE)
+    if show_differences(pairs, str(a), str(b)):
+        context.exit(DIFFERENT)
+
+
+def show_differences(pairs: Sequence[CallPair], a: str, b: str) -> bool:
+    """Write what is different, with the names of the two runs; returns whether anything is."""
     different = [pair for pair in pairs if pair.differs]
     if not different:
-        click.echo(f"Nothing different: {_count(len(pairs), 'call')}, {_count(sum(len(pair.messages) for pair in pairs), 'message')}.")
-        return
+        click.echo(f"Nothing different: {counted(len(pairs), 'call')}, {counted(sum(len(pair.messages) for pair in pairs), 'message')}.")
+        return False
     console = Console(soft_wrap=True, highlight=False)
     for mark, line in [("-", f"--- {a}"), ("+", f"+++ {b}"), *(row for pair in different for row in call_rows(pair))]:
         console.print(Text(plain(line), style=STYLES.get(mark, "bold" if mark == "=" else "")))
-    click.echo(f"\n{len(different)} of {_count(len(pairs), 'call')} {'is' if len(different) == 1 else 'are'} different.")
-    context.exit(DIFFERENT)
+    click.echo(f"\n{len(different)} of {counted(len(pairs), 'call')} {'is' if len(different) == 1 else 'are'} different.")
+    return True
 
 
 def call_rows(pair: CallPair) -> Iterator[Row]:
@@ -75,7 +81,7 @@ def call_rows(pair: CallPair) -> Iterator[Row]:
     yield "=", _heading(pair)
     mark = "-" if pair.b is None else "+" if pair.a is None else ""
     if mark:
-        yield mark, f"{mark} the whole call, {_count(len(pair.messages), 'message')}, is in {'A' if mark == '-' else 'B'} only:"
+        yield mark, f"{mark} the whole call, {counted(len(pair.messages), 'message')}, is in {'A' if mark == '-' else 'B'} only:"
     last = -1
     for index in _shown(pair.messages):
         if index != last + 1:
@@ -133,5 +139,6 @@ def _short(text: str) -> str:
     return text if len(text) <= LONGEST_VALUE else f"{text[: LONGEST_VALUE - 1]}…"
 
 
-def _count(number: int, what: str) -> str:
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words."""
     return f"{number} {what}{'' if number == 1 else 's'}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import frozen
@@ -82,36 +82,41 @@ class CallPair:
         return self.a is None or self.b is None or any(pair.differs for pair in self.messages)
 
 
-def compare(a: Iterable[RecordedCall], b: Iterable[RecordedCall]) -> list[CallPair]:
-    """Return the calls of two runs side by side, in the order of the first; those of the second only follow."""
-    return [CallPair(a=one, b=other, messages=tuple(_messages(one, other))) for one, other in _pairs(list(a), list(b))]
+def compare(a: Iterable[RecordedCall], b: Iterable[RecordedCall], phones: Mapping[str, str] | None = None) -> list[CallPair]:
+    """Return the calls of two runs side by side, in the order of the first; those of the second only follow.
+
+    ``phones``: the phone of the second run that was taken for one of the first.
+    """
+    pairs = _pairs(list(a), list(b), phones or {})
+    return [CallPair(a=one, b=other, messages=tuple(_messages(one, other))) for one, other in pairs]
 
 
 # ------------------------------------------------------------ calls
 
 
-def _pairs(a: list[RecordedCall], b: list[RecordedCall]) -> Iterator[tuple[RecordedCall | None, RecordedCall | None]]:
-    partners: dict[int, RecordedCall] = {}
-    left = b
+def _pairs(
+    a: list[RecordedCall], b: list[RecordedCall], phones: Mapping[str, str]
+) -> Iterator[tuple[RecordedCall | None, RecordedCall | None]]:
+    def key(call: RecordedCall) -> tuple[Any, ...]:
+        return call.device, call.own, call.incoming
+
+    keys_a = [(phones.get(call.device, call.device), *key(call)[1:]) for call in a]
+    keys_b = [key(call) for call in b]
+    partners: dict[int, int] = {}
+    left = list(range(len(b)))
     # First those with the same other party; what is left then, by phone and direction alone.
-    for key in (_key_with_party, _key):
-        waiting: defaultdict[Any, list[RecordedCall]] = defaultdict(list)
-        for call in reversed(left):
-            waiting[key(call)].append(call)
-        for call in a:
-            if call.number not in partners and waiting[key(call)]:
-                partners[call.number] = waiting[key(call)].pop()
-        left = sorted((call for calls in waiting.values() for call in calls), key=lambda call: call.number)
-    yield from ((call, partners.get(call.number)) for call in a)
-    yield from ((None, call) for call in left)
-
-
-def _key(call: RecordedCall) -> tuple[Any, ...]:
-    return call.device, call.own, call.incoming
-
-
-def _key_with_party(call: RecordedCall) -> tuple[Any, ...]:
-    return (*_key(call), party(call))
+    for extra_a, extra_b in (([party(call) for call in a], [party(call) for call in b]), ([""] * len(a), [""] * len(b))):
+        waiting: defaultdict[Any, list[int]] = defaultdict(list)
+        for index in reversed(left):
+            waiting[(*keys_b[index], extra_b[index])].append(index)
+        for index, one in enumerate(keys_a):
+            found = waiting.get((*one, extra_a[index]))
+            if index not in partners and found:
+                partners[index] = found.pop()
+        left = sorted(index for found in waiting.values() for index in found)
+    for index, call in enumerate(a):
+        yield call, b[partners[index]] if index in partners else None
+    yield from ((None, b[index]) for index in left)
 
 
 def party(call: RecordedCall) -> str:

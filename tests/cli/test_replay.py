@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import sys
 
+import attrs
 import pytest
 
 import epsignal_sync as eps
@@ -98,3 +99,15 @@ def test_recordings_that_cannot_be_played(tmp_path: pathlib.Path) -> None:
     empty, none = Script().write(tmp_path, "empty"), tmp_path / "none"
     assert "has no message of a phone" in failure("replay", str(empty), code=1)
     assert "cannot be read" in failure("replay", str(none), code=1)
+
+
+def test_demo_that_is_replayed_is_the_same(tmp_path: pathlib.Path) -> None:
+    """Then its ladder is the same, too: that is made of these messages and nothing else."""
+    path, out = tmp_path / "demo.jsonl", tmp_path / "again.jsonl"
+    with Running("demo", "--record", str(path)) as epsignal:
+        epsignal.end(0)
+    with Running("replay", str(path), "--speed", "0", "--record", str(out), "--", *MONITOR, "0090334f1a2b", "0090334f1a2c") as epsignal:
+        epsignal.end(0)
+    ways = [[attrs.evolve(one, data={**one.data, "src": None}) for one in Recording(each)] for each in (path, out)]
+    assert len(ways[0]) > 20 and ways[0] == ways[1]
+    assert Recording(path).events == Recording(out).events
