@@ -69,7 +69,7 @@ def test_app_does_it_again(pbx: SimulatedPBX, phones: Phones, recorded: pathlib.
         both_calls(pbx, phones)
         errors = epsignal.end(0)
     assert f"  call 24 from {HW1}\n" in errors and errors.count("\n") == 6, errors
-    assert "in 3 calls of the phones: 1 message changed, 1 dropped, 2 of its own said" in errors, errors
+    assert "in 4 calls of the phones: 1 message changed, 1 dropped, 2 of its own said" in errors, errors
     sent = [line for line in Recording(out) if line.verdict == "changed"]
     assert [line.sent[0]["sig"]["cd"] for line in sent] == [{"num": "23"}]
     assert pbx.log.last("to-phone", HW2, type="info") is not None
