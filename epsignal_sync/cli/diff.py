@@ -11,8 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..errors import EpSignalError
-from ..messages.record import MASK, SECRET_KEYS
-from ..recording.differences import ABSENT, CallPair, Field, MessagePair, compare, party
+from ..recording.differences import ABSENT, CallPair, MessagePair, compare, party
 from .group import commands
 from .monitor import show_warnings
 from .outputs import plain
@@ -43,7 +42,8 @@ def diff(context: click.Context, a: pathlib.Path, b: pathlib.Path) -> None:
     It is for two runs that met the same calls, such as a recording and its replay into a changed app. Calls belong together
     by phone, direction, other party and order, their messages by sender and type. Shown is what is in one run only (- in A,
     + in B), and with ! a message that was forwarded, changed or dropped in one run and not in the other, that was changed in
-    another way, or that the app sent with other contents. Call ids, src and times are no differences.
+    another way, or that the app sent with other contents. Call ids, src, times
+    and secrets are no differences.
 
     Exit code: 0 where nothing is different, 1 where something is, 2 for trouble, such as a file that is no recording.
 
@@ -124,14 +124,12 @@ def _message_rows(pair: MessagePair) -> Iterator[Row]:
         line = f"{line}: {'sent with other contents' if message.sender == 'app' else 'changed in another way'}"
     yield mark.strip(), line
     for field in pair.fields:
-        yield mark, f"      {_short(field.path or 'sig')}: {_value(field, field.a)} in A, {_value(field, field.b)} in B"
+        yield mark, f"      {_short(field.path or 'sig')}: {_value(field.a)} in A, {_value(field.b)} in B"
 
 
-def _value(field: Field, value: object) -> str:
+def _value(value: object) -> str:
     if value is ABSENT:
         return "nothing"
-    if SECRET_KEYS & set(field.path.replace("[", ".").split(".")):
-        return MASK
     return _short(json.dumps(value, ensure_ascii=False))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import pathlib
 from collections.abc import Callable
 from typing import Any
@@ -51,8 +52,11 @@ def replay(
     Example:
       epsignal replay calls.jsonl --speed 10 --record new.jsonl -- python my_app.py
       epsignal diff calls.jsonl new.jsonl
+      epsignal replay calls.jsonl --against pbx.example.com --app phones --hw 0090334f1a2b=0090334f1a2c
     """
     show_warnings()
+    if math.isnan(speed):
+        raise UsageError("--speed takes a number from 0 on, and nan is none")
     if against is None:
         if phones or yes:
             raise UsageError("--hw and --yes are for --against URL, which was not given")

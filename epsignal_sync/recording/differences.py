@@ -1,6 +1,6 @@
 """What two runs of an app have done differently to the same signaling. Pure: gets calls, knows no file and no screen.
 
-Calls belong together by phone, direction, other party and order; the messages in them by sender and type. Call ids, ``src``
+Calls belong together by phone, direction, other party and order; the messages in them by sender and type. Call ids, ``src``, secrets
 and times are no differences, nor is the order in which the two sides spoke, nor what a message said when it came: that is not
 the app's doing.
 """
@@ -14,6 +14,7 @@ from typing import Any
 
 from attrs import frozen
 
+from ..messages.record import MASK, SECRET_KEYS
 from .alignment import align
 from .calls import RecordedCall
 from .lines import APP, PHONE, RecordedMessage
@@ -253,7 +254,8 @@ def _fields(data: dict[str, Any]) -> dict[str, Any]:
         path, value = waiting.pop()
         inside: list[tuple[str, Any]] = []
         if isinstance(value, dict):
-            inside = [(f"{path}.{key}" if path else key, one) for key, one in value.items()]
+            # Secrets are not compared: one of the two recordings may have them masked.
+            inside = [(f"{path}.{key}" if path else key, MASK if key in SECRET_KEYS else one) for key, one in value.items()]
         elif isinstance(value, list):
             inside = [(f"{path}[{index}]", one) for index, one in enumerate(value)]
         if inside:

@@ -40,7 +40,7 @@ def test_what_is_shown(tmp_path: pathlib.Path) -> None:
     ]
     assert "! phone > PBX  setup: changed in another way" in lines
     assert any(line.startswith('      cd.num: "023" in A, "\\u001b[31m\\r\\n?<b>999') and line.endswith("… in B") for line in lines)
-    assert '      channels.key: "***" in A, nothing in B' in lines or "      channels.key: *** in A, nothing in B" in lines
+    assert "  app > PBX    channels" in lines  # secrets are not compared: one recording has them masked
     assert lines[-1] == "3 of 3 calls are different."
     assert all(len(line) < 250 and line.isprintable() for line in lines)
     assert "2233" not in epsignal.output

@@ -82,7 +82,8 @@ def test_ctrl_c_before_any_app(tmp_path: pathlib.Path) -> None:
 @pytest.mark.parametrize(
     "arguments, code, text",
     [
-        (("--speed", "-1"), 2, "Invalid value for '--speed'"), (("--hw", "a=b"), 2, "--hw and --yes are for --against URL"),
+        (("--speed", "-1"), 2, "Invalid value for '--speed'"),
+        (("--speed", "nan"), 2, "nan is none"), (("--hw", "a=b"), 2, "--hw and --yes are for --against URL"),
         (("--record", "{path}"), 1, "is there already, and nothing is written over"),
         (("--record", "{path}/in/it"), 1, "cannot be made"), (("--against", "h", "--", "app"), 2, "no COMMAND can be given with it"),
     ],

@@ -157,3 +157,9 @@ def test_alignment_takes_each_entry_once_and_in_order(a: list[str], b: list[str]
 def test_alignment_is_the_longest_where_that_is_bounded() -> None:
     assert len([pair for pair in align("xabcabcabc", "abcxabcabc") if None not in pair]) == 9
     assert 300 * 300 > MOST_COMPARED
+
+
+def test_secret_that_is_masked_in_one_of_them(tmp_path: pathlib.Path) -> None:
+    key = {"channels": {"key": {"b": "0011"}, "audio_ice": {"pwd": "a", "usr": "u"}}}
+    a, b = (Script(secrets_kept=kept).phone(3, "setup").app(3, "channels", **key) for kept in (True, False))
+    assert found(tmp_path, a, b) == []
