@@ -6,6 +6,7 @@ import itertools
 import json
 import pathlib
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -401,3 +402,21 @@ def test_app_that_drops_every_message_comes_to_an_end(tmp_path: pathlib.Path, mo
         client.attach(HW1, forward=False)
         finish(pbx)
         assert {verdict for _, verdict in verdicts(pbx.result())} == {"dropped"}
+
+
+def test_last_message_is_waited_for(tmp_path: pathlib.Path) -> None:
+    path = Script(gap=0.001).attached().pbx(3, "setup", cg={"num": "23"}).write(tmp_path)
+    with playing(path, speed=1000) as (pbx, client):
+        client.attach(HW1).intercept(Setup, lambda event: threading.Event().wait(0.4) or None, deadline=2)
+        finish(pbx)
+        assert pbx.differences() == []
+
+
+def test_app_has_a_moment_after_the_attach(tmp_path: pathlib.Path) -> None:
+    times: list[float] = []
+    with playing(Script().attached().pbx(3, "setup").write(tmp_path), paused=False) as (pbx, client):
+        client.on(Setup, lambda event: times.append(event.received_at))
+        before = time.time()
+        client.attach(HW1)
+        pbx.wait_over(timeout=PATIENCE)
+    assert times[0] - before > player.START_TIME * 0.9
