@@ -85,7 +85,7 @@ def _ended(app: subprocess.Popen[bytes]) -> Iterator[None]:
                 app.wait(END_TIME)
             except subprocess.TimeoutExpired:
                 app.kill()
-                app.wait()
+                app.wait(END_TIME)
 
 
 def _wait(pbx: ReplayPBX, file: pathlib.Path) -> None:

@@ -22,6 +22,8 @@ from ..messages.record import source
 from ..protocol.codec import decode
 from .parts import Deed, Part, Script, Verdict, next_nth
 
+LOOK = 0.5
+"""Seconds between two looks at the clock."""
 CLOSE_TIME = 2.0
 """Seconds that close() waits for its thread."""
 
@@ -157,7 +159,7 @@ class Actor:
                 self._busy = 0
                 self._changed.notify_all()
                 while not self._closed and (not self._agenda or self._agenda[0][0] > time.monotonic()):
-                    self._changed.wait(self._agenda[0][0] - time.monotonic() if self._agenda else None)
+                    self._changed.wait(min(LOOK, self._agenda[0][0] - time.monotonic()) if self._agenda else LOOK)
                 if self._closed:
                     return
                 _, _, deed, live, name = heapq.heappop(self._agenda)
