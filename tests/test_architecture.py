@@ -27,6 +27,7 @@ LAYERS = {
     "looks": set(),
     "ladder": {"errors", "history", "looks", "messages", "protocol"},
     "call_attributes": {"messages", "protocol"},
+    "replay": {"errors", "deadline", "messages", "protocol", "recording", "simulator"},
 }  # fmt: skip
 READING = [f"recording/{one}.py" for one in ("lines", "calls", "reading", "frames")]
 """What reads recordings: pure, as the inner layers are, while what writes them stands beside the client."""

@@ -10,8 +10,10 @@ import click
 
 from ..errors import EpSignalError, UsageError
 from . import commands as _commands  # noqa: F401  # the modules of the commands register them when they are imported
+from . import diff as _diff  # noqa: F401
 from . import doctor as _doctor  # noqa: F401
 from . import ladder as _ladder  # noqa: F401
+from . import replay as _replay  # noqa: F401
 from .completion import answer_shell
 from .group import commands
 from .login import in_options

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, overload
 from ..errors import RecordingError, UsageError
 from ..messages.record import printable
 from .calls import CallFinder, RecordedCall
-from .lines import Beginning, LineError, NewerVersion, RecordedEvent, RecordedMessage, parse_line
+from .lines import Beginning, Line, LineError, NewerVersion, RecordedEvent, RecordedMessage, parse_line
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # type: ignore[import-untyped,import-not-found,unused-ignore]
@@ -68,6 +68,15 @@ class Recording(Sequence[RecordedMessage]):
 
     def __iter__(self) -> Iterator[RecordedMessage]:
         return map(_message, self._lines)
+
+    def lines(self) -> Iterator[Line]:
+        """Yield everything that stands in it, in its order: the messages, the events, and where runs and parts begin."""
+        at = 0
+        for index, other in self._before:
+            yield from map(_message, self._lines[at:index])
+            yield other
+            at = index
+        yield from map(_message, self._lines[at:])
 
     @property
     def events(self) -> tuple[RecordedEvent, ...]:
