@@ -27,7 +27,7 @@ html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sphinx = False
 # Nothing comes from elsewhere: no fonts, no scripts, no inventories of other sites.
-html_theme_options = {"footer_icons": []}
+html_theme_options: dict[str, object] = {"footer_icons": []}
 
 myst_heading_anchors = 4
 highlight_language = "text"

@@ -24,6 +24,8 @@ class Decision(NamedTuple):
 def decisions_in(module: str, source: str) -> list[Decision]:
     """Return the decisions that the text of one module marks, in its order; one may go on in the comment lines below it."""
     found: list[Decision] = []
+    if MARK not in source:
+        return found  # most modules have none, and to take them apart takes long
     open_at: tuple[int, int] | None = None  # the line and the column at which the last decision goes on
     for token in tokenize.generate_tokens(io.StringIO(source).readline):
         if token.type != tokenize.COMMENT:
@@ -53,13 +55,14 @@ def decisions(package: Path = PACKAGE) -> list[Decision]:
 def markdown() -> str:
     """Return all decisions by module, each with what the module is there for: those of the library, then those of the simulated PBX."""
     lines = []
+    everything = decisions()
     for title, simulated in (("What the library does", False), ("What the simulated PBX does", True)):
         lines += [f"**{title}**", ""]
-        modules = {one.module: None for one in decisions() if one.module.startswith("simulator/") is simulated}
+        modules = {one.module: None for one in everything if one.module.startswith("simulator/") is simulated}
         for module in modules:
             lines.append(f"* `{module}`: {job_of(module)}")
             # The same decision may be needed in two places of a module.
-            texts = {_sentence(one.text): None for one in decisions() if one.module == module}
+            texts = {_sentence(one.text): None for one in everything if one.module == module}
             lines += [f"  * {text}" for text in texts]
         lines.append("")
     return "\n".join(lines)

@@ -45,21 +45,24 @@ class Drawing:
 
     def arrow(self, *points: tuple[float, float]) -> None:
         """Draw a line through points, with its head at the last one."""
-        path = " ".join(f"{x:g},{y:g}" for x, y in points)
-        self._parts.append(f"<polyline points='{path}' fill='none' stroke='currentColor' stroke-width='1.5'/>")
+        self._line(*points)
         (x0, y0), (x, y) = points[-2:]
         length = max(abs(x - x0), abs(y - y0))
         dx, dy = (x - x0) / length * 8, (y - y0) / length * 8
         head = f"{x:g},{y:g} {x - dx - dy / 2:g},{y - dy + dx / 2:g} {x - dx + dy / 2:g},{y - dy - dx / 2:g}"
         self._parts.append(f"<polygon points='{head}' fill='currentColor'/>")
 
+    def _line(self, *points: tuple[float, float]) -> None:
+        path = " ".join(f"{x:g},{y:g}" for x, y in points)
+        self._parts.append(f"<polyline points='{path}' fill='none' stroke='currentColor' stroke-width='1.5'/>")
+
     def fan(self, sources: Sequence[float], top: float, aims: Sequence[float], bottom: float) -> None:
         """Lead from each of some places to each of some places below them."""
         middle = (top + bottom) / 2
         for source in sources:
-            self._parts.append(f"<polyline points='{source:g},{top:g} {source:g},{middle:g}' stroke='currentColor' stroke-width='1.5'/>")
+            self._line((source, top), (source, middle))
         ends = [*sources, *aims]
-        self._parts.append(f"<polyline points='{min(ends):g},{middle:g} {max(ends):g},{middle:g}' stroke='currentColor' stroke-width='1.5'/>")
+        self._line((min(ends), middle), (max(ends), middle))
         for aim in aims:
             self.arrow((aim, middle), (aim, bottom))
 

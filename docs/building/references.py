@@ -66,31 +66,30 @@ def in_signature(node: nodes.Node) -> bool:
     return place is not None
 
 
-class PythonsOwnTypes(SphinxPostTransform):
-    """Leaves what belongs to Python itself as text: its documentation is elsewhere, and ``type`` is no attribute of that name."""
+class KnownNames(SphinxPostTransform):
+    """Leads what stands in a signature to where it is described; what belongs to Python itself, or is not public, becomes text.
+
+    Sphinx would look for each of them among the endings of all names: that takes longest of all, and finds ``type`` to be the
+    attribute of a class.
+    """
 
     default_priority = 5  # before links are made
 
     def run(self, **_: Any) -> None:
-        """Take the place of such a link."""
+        """Look at each link of the page."""
+        described = self.env.domains.python_domain.objects
         for node in list(self.document.findall(addnodes.pending_xref)):
-            if node.get("refdomain") == "py" and is_pythons(str(node.get("reftarget"))):
+            if node.get("refdomain") != "py":
+                continue
+            target = str(node.get("reftarget", ""))
+            found = next((name for name in names.of(target) if name in described), None)
+            if found is not None:
+                node["reftarget"], node["reftype"] = found, "obj"
+                node.attributes.pop("refspecific", None)
+            elif is_pythons(target) or in_signature(node):
                 # Several texts are there where the type has a short name, and a long one for a link that cannot be made.
                 shown = [one for one in node.findall(addnodes.pending_xref_condition) if one.get("condition") == "resolved"]
                 node.replace_self(shown[0].children if shown else node.children)
-
-
-def find(app: Sphinx, env: BuildEnvironment, node: addnodes.pending_xref, shown: nodes.TextElement) -> nodes.Element | None:
-    """Lead a reference that was not found to where its object is described; or leave it as text where that is right."""
-    if node.get("refdomain") != "py":
-        return None
-    target = str(node.get("reftarget", ""))
-    domain = env.domains.python_domain
-    stem, _, member = target.rpartition(".")
-    for name in [*names.of(target), *(f"{one}.{member}" for one in names.of(stem))]:
-        if name in domain.objects:
-            return domain.resolve_xref(env, node["refdoc"], app.builder, "obj", name, node, shown)
-    return shown if in_signature(node) else None
 
 
 def public_bases(bases: Iterable[Any]) -> list[type]:
@@ -138,9 +137,8 @@ names = PublicNames()
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
-    app.connect("missing-reference", find)
     app.connect("autodoc-process-bases", show_public_bases)
     app.connect("autodoc-process-docstring", show_examples)
-    app.add_post_transform(PythonsOwnTypes)
+    app.add_post_transform(KnownNames)
     app.connect("env-check-consistency", tell_missing)
     return {"parallel_read_safe": True}
