@@ -25,7 +25,9 @@ WIDTH = 88
 
 def all_commands(command: click.Command = commands, parent: click.Context | None = None) -> list[tuple[str, click.Command, str]]:
     """Return for a command, and each one below it, its full name, itself and its help."""
-    context = click.Context(command, info_name="epsignal" if parent is None else command.name, parent=parent, terminal_width=WIDTH)
+    name = "epsignal" if parent is None else command.name
+    context = click.Context(command, info_name=name, parent=parent, **{**command.context_settings, "max_content_width": WIDTH})
+    context.terminal_width = WIDTH
     found = [(context.command_path, command, context.get_help())]
     if isinstance(command, click.Group):
         for name in command.list_commands(context):

@@ -109,6 +109,30 @@ def show_public_bases(app: Sphinx, name: str, value: Any, options: Any, bases: l
     bases[:] = public_bases(bases) or [object]
 
 
+class NoBases(SphinxPostTransform):
+    """Takes out the line which says that a class is an object."""
+
+    default_priority = 900
+
+    def run(self, **_: Any) -> None:
+        """Look at each class of the page."""
+        for content in list(self.document.findall(addnodes.desc_content)):
+            if content.children and content.children[0].astext() == "Bases: object":
+                del content[0]
+
+
+MADE_BY_PROGRAMS = frozenset(
+    {"ManualDispatcher", "TkDispatcher", "QtDispatcher", "AsyncioDispatcher", "SimulatedPBX", "Faults", "Drop", "Party"}
+)
+"""Besides messages: all other objects come from a method, an event or a fixture, and what their classes take is nobody's business."""
+
+
+def hide_signatures(app: Sphinx, what: str, name: str, value: Any, options: Any, signature: str, result: str) -> tuple[str, str] | None:
+    """Show what a class takes only where programs make objects of it."""
+    made = name.rpartition(".")[2] in MADE_BY_PROGRAMS or name.startswith("epsignal_sync.messages.")
+    return None if what != "class" or made else ("", "")
+
+
 def show_examples(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
     """Have an indented example shown as code: in the docstrings nothing announces it but the indentation."""
     shown: list[str] = []
@@ -138,7 +162,9 @@ names = PublicNames()
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     app.connect("autodoc-process-bases", show_public_bases)
+    app.connect("autodoc-process-signature", hide_signatures)
     app.connect("autodoc-process-docstring", show_examples)
     app.add_post_transform(KnownNames)
+    app.add_post_transform(NoBases)
     app.connect("env-check-consistency", tell_missing)
     return {"parallel_read_safe": True}
