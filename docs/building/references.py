@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import importlib
+import re
 import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Generic, Protocol
@@ -127,10 +128,15 @@ MADE_BY_PROGRAMS = frozenset(
 """Besides messages: all other objects come from a method, an event or a fixture, and what their classes take is nobody's business."""
 
 
-def hide_signatures(app: Sphinx, what: str, name: str, value: Any, options: Any, signature: str, result: str) -> tuple[str, str] | None:
+def hide_signatures(
+    app: Sphinx, what: str, name: str, value: Any, options: Any, signature: str | None, result: str | None
+) -> tuple[str, str] | None:
     """Show what a class takes only where programs make objects of it."""
-    made = name.rpartition(".")[2] in MADE_BY_PROGRAMS or name.startswith("epsignal_sync.messages.")
-    return None if what != "class" or made else ("", "")
+    if what != "class" or name.rpartition(".")[2] in MADE_BY_PROGRAMS:
+        return None
+    if name.startswith("epsignal_sync.messages."):
+        return re.sub(r"_origin: [^,]*, ", "", signature or ""), result or ""  # of no use to a program
+    return "", ""
 
 
 def show_examples(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:

@@ -183,7 +183,7 @@ class PhoneFeatures:
     def _asked_to_hold(self, call: SimulatedCall, on_hold: bool) -> None:
         name = "remote_hold" if on_hold else "remote_retrieve"
         if self.answers.get(name) != SILENT and call.state == "connected":
-            # Spec: the result alone answers; whether the one who is asked tells it by a notice too is not documented.
+            # Spec: the result alone answers remote_hold; whether the one who is asked tells it by a notice too is not documented.
             call.on_hold = on_hold
             self._send(call, signals.facility(f"{name}_result"))
 
