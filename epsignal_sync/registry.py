@@ -64,7 +64,7 @@ class Subscription:
 
 
 class Interceptor(Subscription):
-    """A registered interceptor, until :meth:`cancel`: it is not asked any more after that, though it may still answer if it runs."""
+    """A registered interceptor, until :meth:`Subscription.cancel`: after that it is not asked any more, though one that runs may answer."""
 
     __slots__ = ("deadline", "to_device")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import pathlib
 from collections.abc import Iterator
 
 import pytest
@@ -14,7 +15,9 @@ from epsignal_sync.simulator import SimulatedCall, SimulatedPBX
 from epsignal_sync.simulator.line import Line
 
 from .conftest import PATIENCE, wait_until
+from .test_call import in_thread
 
+ROOT = pathlib.Path(__file__).parents[1]
 HW1, HW2 = "0090334f1a2b", "0090334f1a2c"
 
 
@@ -372,3 +375,20 @@ def test_disc_that_a_phone_does_not_answer_in_time(office: Office, monkeypatch: 
     office.carol.hangup(31)
     office.nothing_is_left(bridge, 31)
     assert heard[-2:] == ["disc", "rel"]
+
+
+# ------------------------------------------------------------ the page
+
+
+def test_program_of_the_page(office: Office) -> None:
+    """The second example of docs/call-control.md."""
+    program = (ROOT / "docs" / "call-control.md").read_text(encoding="utf-8").split("```python\n")[2].partition("```")[0]
+    until_connected, wait_ended, end = program.partition("bridge.wait_ended")
+    told: list[eps.messages.Cause] = []
+    names = {"device": office.device, "print": told.append}
+    finish = in_thread(lambda: exec(until_connected, names))
+    office.carol.wait("alert", timeout=PATIENCE).answer()
+    assert finish() is None
+    office.carol.hangup()
+    exec(wait_ended + end, names)
+    assert [cause.num for cause in told] == [16]

@@ -42,7 +42,7 @@ class Phones(list["SimulatedPhone"]):
     def add(self, name: str) -> SimulatedPhone:
         """Add a phone, register it and return it; it has the next number (22, 23, ...) and an own hardware id.
 
-        For a phone with another number, or of kind "sip", use :meth:`SimulatedPBX.add_phone`. Blocks for a moment; raises
+        For a phone with another number, or of kind "sip", use ``simulated_pbx.add_phone()``. Blocks for a moment; raises
         UsageError where the number is taken. From any thread.
         """
         count = len(self)

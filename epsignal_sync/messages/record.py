@@ -129,7 +129,7 @@ class _Received:
 class Record(_Received):
     """Base class of messages, signals, facilities and objects.
 
-    Instances are immutable and may be shared between threads. Change one with :func:`attrs.evolve`: what is not
+    Instances are immutable and may be shared between threads. Change one with ``attrs.evolve``: what is not
     named there goes back as it was received, unknown fields and nulls included; a field set to None is removed.
 
     A received null, and a value that did not fit, read as None already, so setting them to None is no change and they

@@ -16,7 +16,7 @@ OFFER, ANSWER, REQUEST, CLOSE = "PROPOSAL", "SELECT", "REQUEST", "CLOSE"
 ASK_FOR_OFFER: JSONObject = {"type": "channels", "channel": -1, "channels_cmd": REQUEST}
 """Asks a far end for a media offer."""
 
-# Spec: what of these a far end may be told that is no caller is not documented.
+# Spec: whether a far end that is no caller may be told these is not documented: it is told none.
 STATES = frozenset({"setup_ack", "call_proc", "alert", "progress", "conn"})
 ENDS = frozenset({"setup", "disc", "rel"})
 """What begins or ends a leg: it does not pass here."""

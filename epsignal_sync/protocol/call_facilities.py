@@ -38,7 +38,7 @@ def _replace_remote(record: CallRecord, facility: JSONObject) -> None:
         # The same party, or only a name: what is not said again stays.
         new = Party(old.num, old.sip, new.name or old.name)
     else:
-        # Spec: whoever held the device is gone; the new party says so if it holds, too.
+        # Spec: at ct_complete whoever held the device is gone; the new party says so if it holds, too.
         record.held = False
     record.remote = new
 

@@ -76,7 +76,7 @@ class Exchange:
 
     def app_gone(self, line: Line, orphans: set[int]) -> None:
         """End the calls with these ids, which an app had started on this line, in both directions; the device's own calls go on."""
-        # Spec: what the other party is told is not documented; here it is 41, temporary failure, as for any fault of an end.
+        # Spec: what the other party of an app that goes is told is not documented; here it is 41, as for any fault of an end.
         for leg in [leg for leg in line.legs.values() if leg.id in orphans]:
             self._leave(leg, signals.TEMPORARY_FAILURE)
         for id in [id for id in line.calls if id in orphans]:
@@ -112,7 +112,7 @@ class Exchange:
         if sig.get("complete") is True:
             self._route(leg)
             return
-        # Spec: the PBX waits even where the digits are a number already, as a longer one may be meant.
+        # Spec: without "complete" the PBX waits even where the digits are a number, as a longer one may be meant.
         leg.send({"type": "setup_ack", "inband_info": True, "channel": leg.channel})
         self._await_digits(leg)
 
@@ -131,7 +131,7 @@ class Exchange:
             self._await_digits(leg)
 
     def _no_more_digits(self, leg: Leg) -> None:
-        # Spec: as on the expiry of Q.931's T302: the digits are taken as complete; 28 says that they are no whole number.
+        # Spec: as on the expiry of Q.931's T302 the digits dialed so far are taken as complete; 28 says that they are no whole number.
         if leg.dialing is not None and self._directory.find(leg.dialing.get("cd")):
             self._route(leg)
         else:

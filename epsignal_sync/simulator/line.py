@@ -124,7 +124,7 @@ class Line:
 
     def leave(self, attachment: Attachment) -> set[int]:
         """Take an app out of the path, in which it is, and return the ids of the calls that it had started: the caller's to end."""
-        # Spec: what the app had in hand is lost; that is not documented either.
+        # Spec: what an app that goes had in hand is lost; that is not documented either.
         self.path.remove(attachment)
         self._resting.clear()
         orphans = {id for id, starter in self._starters.items() if starter is attachment.connection}

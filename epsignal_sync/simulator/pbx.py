@@ -79,7 +79,9 @@ class SimulatedPBX(Behaviour):
         log_limit: int = 20000,
     ) -> None:
         self.log = MessageLog(log_limit)
+        """All that was said."""
         self.answers = Answers(AT_PBX)
+        """What it answers where a service is asked for."""
         self.unknown_hw = unknown_hw
         self.login_refusal = login_refusal
         self._host, self._port, self._path, self._ssl_context = host, port, path, ssl_context

@@ -44,12 +44,15 @@ class SimulatedPhone(PhoneServices):
     ) -> None:  # fmt: skip
         super().__init__(PhoneMedia(line.hw, "SIP" if kind == "sip" else "LOCAL"), heard_by, set_diversion)
         self.hw = line.hw
+        """The hardware id with which it registers."""
         self.number = number
         self.sip = sip
         self.name = name
         self.kind = kind
         self.busy = False
+        """Set it to True to have every call refused with cause 17."""
         self.registered = False
+        """Whether it is registered at the PBX."""
         self._line = line
         self._actor = actor
         self._log = log

@@ -41,6 +41,7 @@ class PhoneFeatures:
 
     def __init__(self, media: PhoneMedia, heard_by: Callable[[SimulatedCall], SimulatedCall | None]) -> None:
         self.answers = Answers(AT_PHONE)
+        """What it answers where it is asked for something."""
         self.hold_by_media = False
         """True: holding is a new media offer and nothing else, as with SIP, so no facility tells of it."""
         self.early_media = False
@@ -91,7 +92,7 @@ class PhoneFeatures:
         self._actor.run(retrieve)
 
     def press(self, digits: str, call: SimulatedCall | None = None) -> None:
-        """Press DTMF digits (0 to 9, *, #, A to D) in the newest connected call, or the one given.
+        """Press DTMF digits (0 to 9, ``*``, ``#``, A to D) in the newest connected call, or the one given.
 
         They travel with the media: whoever has this call's media hears them (``SimulatedCall.digits``), unless a party has
         the call on hold. Raises UsageError for other digits, or if the call is not connected.
@@ -182,7 +183,7 @@ class PhoneFeatures:
     def _asked_to_hold(self, call: SimulatedCall, on_hold: bool) -> None:
         name = "remote_hold" if on_hold else "remote_retrieve"
         if self.answers.get(name) != SILENT and call.state == "connected":
-            # Spec: the result alone answers; whether the one who is asked tells it by a notice too is not documented.
+            # Spec: the result alone answers remote_hold; whether the one who is asked tells it by a notice too is not documented.
             call.on_hold = on_hold
             self._send(call, signals.facility(f"{name}_result"))
 

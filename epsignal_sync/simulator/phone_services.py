@@ -172,7 +172,7 @@ class PhoneServices(PhoneFeatures):
             self.accept(call)
 
     def _messages_wait(self, number: Any) -> None:
-        # Spec: without a number at least one message waits.
+        # Spec: where mwi_activate has no number, at least one message waits.
         self.messages_waiting = number if type(number) is int else 1
 
     def _connected_calls(self) -> list[SimulatedCall]:

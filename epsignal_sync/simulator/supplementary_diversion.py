@@ -92,7 +92,7 @@ class Diversions:
     def _reroute(self, leg: Leg, facility: Facility) -> None:
         called = signals.party(facility.get("called"))
         reason = facility.get("reason")
-        # Spec: nothing answers it, so a call that cannot go there, or is answered already, stays as it is.
+        # Spec: nothing answers diversion_callreroute, so a call that cannot go there, or is answered already, stays as it is.
         if leg.incoming and leg.state in ("setup", "call-proc", "alert") and any(line.registered for line in self._directory.find(called)):
             procedure = reason if reason in PROCEDURES else "ALWAYS"
             for caller in list(leg.peers):

@@ -25,7 +25,7 @@ class Presence:
         services.add(no_media={"presence_publish": self._publish, "presence_subscribe": self._subscribe})
 
     def _publish(self, leg: Leg, setup: Signal, facility: Facility) -> list[Facility]:
-        # Spec: it sets the own presence, so it is that of the device's user, whoever the setup calls.
+        # Spec: presence_publish sets the own presence, so it is that of the device's user, whoever the setup calls.
         sip, contact = leg.phone.sip, facility.get("contact") or "tel:"
         told = {**{name: facility[name] for name in FIELDS if name in facility}, "contact": contact}
         self._published.setdefault(sip, {})[str(contact)] = told

@@ -44,7 +44,7 @@ class Transfers:
         self._identified = {id: known for id, known in self._identified.items() if known.alive and known is not leg}
         id = next(id for id in iter(lambda: secrets.randbelow(1 << 31), None) if id and id not in self._identified)
         self._identified[id] = leg
-        # Spec: the PBX answers for the other party, which so learns nothing of it before the end.
+        # Spec: the PBX answers ct_identify for the other party, which so learns nothing of it before the end.
         leg.send(signals.facility("ct_identify_result", id=id, dst=leg.peers[0].party))
 
     def _initiate(self, leg: Leg, facility: Facility) -> None:

@@ -54,7 +54,7 @@ def user_info(call: Call, text: str, timeout: float | None, on_result: OnResult[
 
 
 def _take_away(name: str, call: Call, facility: Facility, timeout: float | None, on_result: OnResult[None] | None) -> None:
-    # Spec: nothing answers these; where the PBX takes the call away from the device, it was done.
+    # Spec: nothing answers cp_park and diversion_callreroute; where the PBX takes the call away from the device, it was done.
     exchange(
         name, call, False, facility, Expected(), lambda found: None,
         timeout=timeout, on_result=on_result, hint=HINT, ended_well=lambda: None,

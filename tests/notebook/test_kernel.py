@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import threading
 from collections.abc import Iterator
 
@@ -12,7 +13,7 @@ from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from ..conftest import HW1, wait_until
 from ..peer import Peer
-from .kernel import PATIENCE, Kernel, Run
+from .kernel import PATIENCE, ROOT, Kernel, Run
 
 Phones = tuple[SimulatedPhone, SimulatedPhone]
 
@@ -297,6 +298,19 @@ def test_interceptor_is_replaced_and_those_made_by_the_library_are_told_apart_by
     call.wait("null")
     assert call.cause == 21
     assert kernel.run("print(seen)").output == "['new']\n"
+
+
+def test_programs_of_the_page(kernel: Kernel, pbx: SimulatedPBX, phones: Phones) -> None:
+    """The two examples of docs/notebooks.md, one cell each."""
+    page = (ROOT / "docs" / "notebooks.md").read_text(encoding="utf-8")
+    connecting, table = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    for place, value in (('"pbx.example.com"', repr(pbx.url)), ("getpass.getpass()", "'pwd'"), ('"0090334f1a2b"', repr(HW1))):
+        assert connecting.count(place) == 1
+        connecting = connecting.replace(place, value)
+    assert kernel.run(connecting).output == ""
+    (shown,) = kernel.run(table, "table").shown("display_data")
+    assert "no call yet" in shown["data"]["text/html"]
+    assert kernel.run("table.cancel()").output == ""
 
 
 @pytest.mark.parametrize("what", ["attach", "run_forever", "wait", "time-out"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +17,7 @@ from epsignal_sync.verbs import no_media
 from ..conftest import HW1, HW2, PATIENCE, wait_until
 from ..test_call import in_thread
 
+ROOT = pathlib.Path(__file__).parents[2]
 HW3 = "0090334f1a2d"
 SHORT = 0.1
 """Seconds that a test waits for an answer that does not come."""
@@ -467,3 +469,16 @@ def test_phones_are_free_while_verbs_wait(office: Office) -> None:
     carols.hangup()
     call.wait_ended(timeout=PATIENCE)
     assert not outcomes
+
+
+# ------------------------------------------------------------ the page
+
+
+def test_program_of_the_page(office: Office) -> None:
+    """The first example of docs/call-control.md."""
+    program = (ROOT / "docs" / "call-control.md").read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    office.ring()
+    told: list[object] = []
+    exec(program, {"device": office.device, "print": told.append})
+    wait_until(lambda: told)
+    assert told == [True] and office.bob.wait("alert", timeout=PATIENCE).remote["num"] == "24"
