@@ -31,7 +31,7 @@ LAYERS = {
 }  # fmt: skip
 READING = [f"recording/{one}.py" for one in ("lines", "calls", "reading", "frames")]
 """What reads recordings: pure, as the inner layers are, while what writes them stands beside the client."""
-LAYERS.update({module.removesuffix(".py"): {"errors", "messages", "protocol", "call_attributes", "history", "ladder"} for module in READING})
+LAYERS.update({one.removesuffix(".py"): {"errors", "messages", "protocol", "call_attributes", "history", "ladder"} for one in READING})
 
 # Who may import a library; all others may not.
 LIBRARIES = {
