@@ -107,7 +107,8 @@ class _Screen:
                 live.update(self._line(), refresh=True)
 
     def _line(self) -> Text:
-        text = f"recording to {plain(str(self._recorder.path))}: {self._what()} (Ctrl-C ends it; the calls go on)"
+        # The path last: it may be long, and what does not fit is cut off.
+        text = f"{self._what()} recorded (Ctrl-C ends it; the calls go on) in {plain(str(self._recorder.path))}"
         return Text(text, no_wrap=True, overflow="ellipsis")
 
     def _what(self) -> str:

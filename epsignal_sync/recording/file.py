@@ -48,7 +48,7 @@ class RecordingFile:
 
     def open(self, *, continued: bool = False) -> None:
         """Make the file, or go on in one that is a recording. Raises OSError; RecordingError where it is something else."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_NONBLOCK", 0)
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
         descriptor = self._descriptor = os.open(self.path, flags, 0o600)  # numbers and names of callers stand in it
         try:
             state = os.fstat(descriptor)

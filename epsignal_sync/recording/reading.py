@@ -1,6 +1,6 @@
 """A recording as a sequence of messages, with its events and calls. Knows the file and its rotated parts, and nobody who writes it.
 
-What is kept in memory is the text of each message, so that a recording takes about a quarter more than its files do; a
+What is kept in memory is the text of each message, so that a recording takes about a tenth more than its files do; a
 message becomes an object when it is asked for. (Kept as objects they would take about ten times as much.)
 """
 
@@ -35,7 +35,7 @@ class Recording(Sequence[RecordedMessage]):
     def __init__(self, path: str | os.PathLike[str], *, progress: Callable[[float], None] | None = None) -> None:
         """Read the file ``path``, and before it its older parts (``path.1``, ``path.2`` ...), which rotation has left.
 
-        ``progress`` is called now and then with the bytes that were read so far. Blocks while it reads, some 10 s for
+        ``progress`` is called now and then with the bytes that were read so far. Blocks while it reads, some 4 s for
         100 MB. What cannot be read of it, such as a last line that a crash has cut off, is left out, counted in ``damaged``
         and logged as a warning. Raises RecordingError for what is no recording, is one of a newer version, or cannot be
         read at all; UsageError for what is no path. Any thread.
@@ -87,7 +87,7 @@ class Recording(Sequence[RecordedMessage]):
     def calls(self) -> tuple[RecordedCall, ...]:
         """Its calls, in the order in which they began; ``number`` counts them from 1, so that call 1 is ``calls[0]``.
 
-        Found when it is first asked for, which takes about as long as reading did.
+        Found when it is first asked for, which takes some times as long as reading did.
         """
         if self._calls is None:
             self._calls = tuple(self._find_calls())
