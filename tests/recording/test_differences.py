@@ -67,6 +67,12 @@ def test_other_change_field_by_field(tmp_path: pathlib.Path) -> None:
     assert found(tmp_path, a, b) == [("!", "setup", None, [("cd.num", "023", "0023"), ("dsp", "one", ABSENT)])]
 
 
+def test_field_that_the_app_takes_away(tmp_path: pathlib.Path) -> None:
+    a = Script().phone(3, "setup", verdict="changed", sent=(SETUP,), cd={"num": "23"}, dsp="one")
+    b = Script().phone(3, "setup", verdict="changed", sent=({**SETUP, "dsp": "one"},), cd={"num": "23"}, dsp="one")
+    assert [(field[0]) for field in found(tmp_path, a, b)[0][3]] == ["dsp"]
+
+
 def test_same_change_of_what_came_otherwise(tmp_path: pathlib.Path) -> None:
     media = [{"channels": {"id": number}} for number in (5, 6)]
     a, b = (Script().phone(3, "setup", verdict="changed", sent=({**SETUP, **one},), cd={"num": "23"}, **one) for one in media)
