@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..errors import EpSignalError
-from ..recording.differences import ABSENT, CallPair, MessagePair, compare, party
+from ..recording.differences import ABSENT, AS_IT_CAME, CallPair, MessagePair, compare, party
 from .group import commands
 from .monitor import show_warnings
 from .outputs import plain
@@ -130,6 +130,8 @@ def _message_rows(pair: MessagePair) -> Iterator[Row]:
 def _value(value: object) -> str:
     if value is ABSENT:
         return "nothing"
+    if value is AS_IT_CAME:
+        return "as it came"
     return _short(json.dumps(value, ensure_ascii=False))
 
 

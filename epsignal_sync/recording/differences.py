@@ -21,6 +21,8 @@ from .lines import APP, PHONE, RecordedMessage
 
 ABSENT = object()
 """The value of a field that is not there."""
+AS_IT_CAME = object()
+"""The value of a field that the app has left alone, where it has changed it in the other run."""
 MOST_FIELDS = 2000
 """Fields of a signal that are compared."""
 
@@ -210,7 +212,7 @@ def _pair(a: RecordedMessage | None, b: RecordedMessage | None) -> MessagePair:
     if a.sender == APP:
         fields = _different(_fields(a.data), _fields(b.data))
     elif "changed" in verdicts and verdicts[0] == verdicts[1]:
-        fields = _different(_changes(a), _changes(b))
+        fields = _different(_changes(a), _changes(b), AS_IT_CAME)
     return MessagePair(
         a=a, b=b, verdicts=None if verdicts[0] == verdicts[1] else (verdicts[0], verdicts[1]), fields=tuple(fields)
     )  # fmt: skip
@@ -235,9 +237,9 @@ def _changes(message: RecordedMessage) -> dict[str, Any]:
     return changes
 
 
-def _different(a: dict[str, Any], b: dict[str, Any]) -> Iterator[Field]:
+def _different(a: dict[str, Any], b: dict[str, Any], missing: Any = ABSENT) -> Iterator[Field]:
     for path in {**a, **b}:
-        one, other = a.get(path, ABSENT), b.get(path, ABSENT)
+        one, other = a.get(path, missing), b.get(path, missing)
         if not _same(one, other):
             yield Field(path, one, other)
 

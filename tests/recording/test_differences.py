@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from epsignal_sync.recording.alignment import MOST_COMPARED, align
-from epsignal_sync.recording.differences import ABSENT, CallPair, compare
+from epsignal_sync.recording.differences import ABSENT, AS_IT_CAME, CallPair, compare
 from epsignal_sync.recording.reading import Recording
 
 from ..conftest import HW2
@@ -64,7 +64,13 @@ def test_forwarded_by_the_app_itself(tmp_path: pathlib.Path) -> None:
 def test_other_change_field_by_field(tmp_path: pathlib.Path) -> None:
     a = Script().phone(3, "setup", verdict="changed", sent=({**SETUP, "dsp": "one"},), cd={"num": "23"})
     b = Script().phone(3, "setup", verdict="changed", sent=({"type": "setup", "cd": {"num": "0023"}},), cd={"num": "23"})
-    assert found(tmp_path, a, b) == [("!", "setup", None, [("cd.num", "023", "0023"), ("dsp", "one", ABSENT)])]
+    assert found(tmp_path, a, b) == [("!", "setup", None, [("cd.num", "023", "0023"), ("dsp", "one", AS_IT_CAME)])]
+
+
+def test_field_that_the_app_takes_away(tmp_path: pathlib.Path) -> None:
+    a = Script().phone(3, "setup", verdict="changed", sent=(SETUP,), cd={"num": "23"}, dsp="one")
+    b = Script().phone(3, "setup", verdict="changed", sent=({**SETUP, "dsp": "one"},), cd={"num": "23"}, dsp="one")
+    assert found(tmp_path, a, b) == [("!", "setup", None, [("dsp", ABSENT, AS_IT_CAME)])]
 
 
 def test_same_change_of_what_came_otherwise(tmp_path: pathlib.Path) -> None:

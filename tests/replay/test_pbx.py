@@ -406,9 +406,10 @@ def test_app_that_drops_every_message_comes_to_an_end(tmp_path: pathlib.Path, mo
 
 def test_last_message_is_waited_for(tmp_path: pathlib.Path) -> None:
     path = Script(gap=0.001).attached().pbx(3, "setup", cg={"num": "23"}).write(tmp_path)
-    with playing(path, speed=1000) as (pbx, client):
-        client.attach(HW1).intercept(Setup, lambda event: threading.Event().wait(0.4) or None, deadline=2)
-        finish(pbx)
+    with playing(path, speed=1000, paused=False) as (pbx, client):
+        client.intercept(Setup, lambda event: threading.Event().wait(0.4) or None, deadline=2)
+        client.attach(HW1)
+        pbx.wait_over(timeout=PATIENCE)
         assert pbx.differences() == []
 
 
