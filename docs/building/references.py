@@ -123,7 +123,7 @@ class NoBases(SphinxPostTransform):
 
 
 MADE_BY_PROGRAMS = frozenset(
-    {"ManualDispatcher", "TkDispatcher", "QtDispatcher", "AsyncioDispatcher", "SimulatedPBX", "Faults", "Drop", "Party"}
+    {"ManualDispatcher", "TkDispatcher", "QtDispatcher", "AsyncioDispatcher", "SimulatedPBX", "Faults", "Drop", "Party", "Recording"}
 )
 """Besides messages: all other objects come from a method, an event or a fixture, and what their classes take is nobody's business."""
 
