@@ -30,7 +30,8 @@ LAYERS = {
 }  # fmt: skip
 READING = [f"recording/{one}.py" for one in ("lines", "calls", "reading", "frames")]
 """What reads recordings: pure, as the inner layers are, while what writes them stands beside the client."""
-LAYERS.update({module.removesuffix(".py"): {"errors", "messages", "protocol", "call_attributes", "history", "ladder"} for module in READING})
+_OF_READING = {"errors", "messages", "protocol", "call_attributes", "history", "ladder"}
+LAYERS.update({module.removesuffix(".py"): _OF_READING for module in READING})
 
 # Who may import a library; all others may not.
 LIBRARIES = {
