@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import pathlib
@@ -157,7 +158,7 @@ def test_own_message_in_a_call_of_the_phone(tmp_path: pathlib.Path) -> None:
     path = script.app(3, "info", to="phone", dsp="hello").pbx(3, "info", dsp="from the PBX").phone(3, "conn").write(tmp_path)
     with playing(path) as (pbx, client):
         phone = client.attach(HW1)
-        phone.on(Alert, lambda event: event.call.send(InfoSignal(dsp="hello"), to_device=True))
+        phone.on(Alert, lambda event: event.call and event.call.send(InfoSignal(dsp="hello"), to_device=True))
         finish(pbx)
         assert pbx.differences() == []
         assert verdicts(pbx.result())[2:] == [("info", "own"), ("info", "forwarded"), ("conn", "forwarded")]
@@ -186,14 +187,19 @@ def test_connection_that_was_lost_is_lost_again(tmp_path: pathlib.Path, monkeypa
         assert len(lost) == 1 and pbx.differences() == [] and len(verdicts(pbx.result())) == 10
 
 
+def _over(pbx: ReplayPBX, ended: threading.Event, played: int, event: eps.Event) -> None:
+    if pbx.progress[0] > played:
+        ended.set()
+
+
 def test_run_after_run_takes_an_app_after_the_other(tmp_path: pathlib.Path) -> None:
     path = Script().attached().call_through(3).begin().attached().call_through(3).write(tmp_path)
     with ReplayPBX(path, speed=0) as pbx:
         for _ in range(2):
             with eps.connect(pbx.url, app="phones", password="pwd", reconnect=False) as client:
                 ended = threading.Event()
-                client.on(eps.ConnectionLost, lambda event, ended=ended: ended.set())
-                client.on(eps.CallEnded, lambda event, ended=ended: pbx.progress[0] > 8 and ended.set())
+                client.on(eps.ConnectionLost, functools.partial(_over, pbx, ended, -1))
+                client.on(eps.CallEnded, functools.partial(_over, pbx, ended, 8))
                 client.attach(HW1)
                 assert ended.wait(PATIENCE)
         pbx.wait_over(timeout=PATIENCE)
@@ -407,7 +413,7 @@ def test_app_that_drops_every_message_comes_to_an_end(tmp_path: pathlib.Path, mo
 def test_last_message_is_waited_for(tmp_path: pathlib.Path) -> None:
     path = Script(gap=0.001).attached().pbx(3, "setup", cg={"num": "23"}).write(tmp_path)
     with playing(path, speed=1000, paused=False) as (pbx, client):
-        client.intercept(Setup, lambda event: threading.Event().wait(0.4) or None, deadline=2)
+        client.intercept(Setup, lambda event: time.sleep(0.4), deadline=2)
         client.attach(HW1)
         pbx.wait_over(timeout=PATIENCE)
         assert pbx.differences() == []
