@@ -39,7 +39,7 @@ def replay(
 ) -> None:  # fmt: skip
     """Play a recording to an app.
 
-    FILE is the recording; the app need not be changed for that, and say where it now does something else.
+    FILE is the recording; the app need not be changed for that. It says where the app now does something else.
 
     COMMAND is the app: it is started with EPSIGNAL_URL, EPSIGNAL_APP and EPSIGNAL_PASSWORD set to a PBX that plays the recording,
     and ended (SIGTERM) when that is over and it is quiet; its exit code becomes this one's. Without COMMAND it is shown how to log in, and
@@ -52,7 +52,7 @@ def replay(
 
     \b
     Example:
-      epsignal replay calls.jsonl --speed 10 --record new.jsonl -- python my_app.py
+      epsignal replay calls.jsonl --speed 10 --record new.jsonl -- python app.py
       epsignal diff calls.jsonl new.jsonl
       epsignal replay calls.jsonl --against pbx.example.com --app phones
     """
