@@ -21,7 +21,6 @@ from ..relay.certificate import read_certificate
 from ..relay.endpoint import Endpoint, TLSSettings, show_fingerprint
 from ..relay.probing import Attempt, Handshake, Probe
 from .login import in_options
-from .outputs import plain
 
 LOOK_TIME = 0.25
 """Seconds between two looks of the main thread, so that Ctrl-C works everywhere."""
@@ -282,7 +281,7 @@ def _milliseconds(seconds: float) -> str:
 def _first_line(text: str) -> str:
     """Return the line with which a server begins, or "" if that is no text."""
     line = text.strip(" \r\n").partition("\n")[0].rstrip("\r")
-    return f"'{plain(_cut(line))}'" if line[:1].isprintable() and line else ""
+    return f"'{_cut(line)}'" if line[:1].isprintable() and line else ""
 
 
 def _cut(text: str) -> str:

@@ -39,7 +39,7 @@ class CheckupScreen:
     @contextlib.contextmanager
     def working(self, step: str) -> Iterator[None]:
         """Show on a terminal that a step is under way."""
-        if not self._on_terminal or self._console.is_dumb_terminal:
+        if not self._on_terminal:
             yield
             return
         with Status(Text(f"{step} ..."), console=self._console, spinner="line"):

@@ -37,7 +37,9 @@ Row = tuple[str, str]
 @click.argument("b", metavar="B", type=click.Path(path_type=pathlib.Path))
 @click.pass_context
 def diff(context: click.Context, a: pathlib.Path, b: pathlib.Path) -> None:
-    """Show what an app did differently in the recording B than in the recording A.
+    """Show what an app did differently in B than in A.
+
+    Both are recordings.
 
     It is for two runs that met the same calls, such as a recording and its replay into a changed app. Calls belong together
     by phone, direction, other party and order, their messages by sender and type. Shown is what is in one run only (- in A,

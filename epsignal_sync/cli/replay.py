@@ -37,7 +37,9 @@ def replay(
     file: pathlib.Path, command: tuple[str, ...], speed: float, record: pathlib.Path | None, against: str | None,
     phones: tuple[str, ...], yes: bool, **options: Any,
 ) -> None:  # fmt: skip
-    """Play the recording FILE to an app, which need not be changed for that, and say where it now does something else.
+    """Play a recording to an app.
+
+    FILE is the recording; the app need not be changed for that. It says where the app now does something else.
 
     COMMAND is the app: it is started with EPSIGNAL_URL, EPSIGNAL_APP and EPSIGNAL_PASSWORD set to a PBX that plays the recording,
     and ended (SIGTERM) when that is over and it is quiet; its exit code becomes this one's. Without COMMAND it is shown how to log in, and
@@ -50,9 +52,9 @@ def replay(
 
     \b
     Example:
-      epsignal replay calls.jsonl --speed 10 --record new.jsonl -- python my_app.py
+      epsignal replay calls.jsonl --speed 10 --record new.jsonl -- python app.py
       epsignal diff calls.jsonl new.jsonl
-      epsignal replay calls.jsonl --against pbx.example.com --app phones --hw 0090334f1a2b=0090334f1a2c
+      epsignal replay calls.jsonl --against pbx.example.com --app phones
     """
     show_warnings()
     if math.isnan(speed):

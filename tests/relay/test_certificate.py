@@ -79,6 +79,18 @@ def test_what_is_no_certificate(data: bytes) -> None:
 WHOLE = der(FACTORY, ISSUER, BEGIN, END, *NAMES)
 
 
+def test_one_that_is_cut_anywhere() -> None:
+    for length in range(len(WHOLE)):
+        with pytest.raises(ValueError):
+            read_certificate(WHOLE[:length])
+
+
+def test_an_address_of_a_strange_length_is_left_out() -> None:
+    assert WHOLE.count(b"\x82\x0fpbx.example.com") == 1
+    strange = WHOLE.replace(b"\x82\x0fpbx.example.com", b"\x87\x0fpbx.example.com")
+    assert read_certificate(strange).names == ("192.0.2.1", "2001:db8::1")
+
+
 @hypothesis.given(st.lists(st.tuples(st.integers(0, len(WHOLE) - 1), st.integers(0, 255)), min_size=1, max_size=6), st.integers(0, 400))
 def test_a_damaged_one_is_read_or_refused(changes: list[tuple[int, int]], cut: int) -> None:
     damaged = bytearray(WHOLE)
