@@ -57,6 +57,11 @@ RUN_BY = {
     ("old-programs.md", "Logging"): (1, "tests/test_old_programs_page.py"),
     ("prepare-the-pbx.md", "6. Try it"): (1, "tests/test_prepare_page.py"),
     ("prepare-the-pbx.md", "What each mistake looks like"): (10, "tests/test_prepare_page.py"),
+    ("recording.md", "1. Record, where it happens"): (1, "tests/recording/test_recording_page.py"),
+    ("recording.md", "2. Find the call"): (1, "tests/recording/test_recording_page.py"),
+    ("recording.md", "3. Look at it"): (1, "tests/recording/test_recording_page.py"),
+    ("recording.md", "4. Play it into your program"): (1, "tests/recording/test_recording_page.py"),
+    ("recording.md", "Count with pandas"): (1, "tests/recording/test_recording_page.py"),
     ("reconnect.md", "The events, in order"): (1, "tests/test_reconnect_page.py"),
     ("reconnect.md", "How to write a program that is right afterwards"): (2, "tests/test_reconnect_page.py"),
     ("services.md", "The program"): (1, "tests/test_services_page.py"),
@@ -80,6 +85,9 @@ NOT_RUN = {
     ("performance.md", "Repeat it"): (1, "takes seven minutes; tests/test_benchmarks.py runs the short form"),
     ("performance.md", "When a callback computes"): (1, "takes minutes; tests/test_benchmarks.py runs the short form"),
     ("prepare-the-pbx.md", "6. Try it"): (2, "a real PBX; tests/test_prepare_page.py runs the same at a simulated one"),
+    ("recording.md", "1. Record, where it happens"): (1, "a real PBX; tests/cli/test_record.py runs the same at a simulated one"),
+    ("recording.md", "4. Play it into your program"): (1, "a program of the reader's; tests/cli/test_replay.py runs it with others"),
+    ("recording.md", "5. Compare two runs"): (1, "two recordings of the reader's; tests/cli/test_diff.py runs it with others"),
     ("services.md", "Containers"): (1, "needs docker; tests/test_services_page.py reads the command and the recipe"),
     ("tls.md", "Pin a fingerprint"): (2, "openssl and a real PBX; tests/test_tls_page.py runs what needs neither"),
     ("tls.md", "Try it without a PBX"): (1, "openssl; the test makes the same certificate without it"),
@@ -283,7 +291,7 @@ def test_every_file_of_the_architecture_exists() -> None:
 
 
 def test_layers_of_the_architecture() -> None:
-    rows = re.findall(r"^\| `(\w+)` \| ([\w`, ]+) \|$", ARCHITECTURE.partition("## Who imports whom")[2], re.MULTILINE)
+    rows = re.findall(r"^\| `([\w/]+)` \| ([\w`, ]+) \|$", ARCHITECTURE.partition("## Who imports whom")[2], re.MULTILINE)
     assert {name: set(re.findall(r"`(\w+)`", allowed)) for name, allowed in rows} == LAYERS
 
 

@@ -33,12 +33,17 @@ def both_calls(pbx: SimulatedPBX, phones: Phones) -> None:
     bob.call("22").wait("null", timeout=PATIENCE)
 
 
+def speak(event: eps.SignalEvent[Alert]) -> None:
+    assert event.call is not None
+    event.call.send(InfoSignal(dsp="from the app"), to_device=True)
+
+
 def program(client: eps.Client) -> None:
     """What the app does: dials, blocks, speaks, and calls itself."""
     alice, bob = client.attach_many([HW1, HW2])
     alice.intercept(Setup, lambda event: attrs.evolve(event.signal, cd=EP(num="23")), to_device=False, deadline=2)
     alice.intercept(Setup, lambda event: eps.refuse(21), to_device=True, deadline=2)
-    bob.on(Alert, lambda event: event.call.send(InfoSignal(dsp="from the app"), to_device=True))
+    bob.on(Alert, speak)
     alice.wait_attached(timeout=PATIENCE)
     bob.wait_attached(timeout=PATIENCE)
 

@@ -20,7 +20,7 @@ SETUP: dict[str, Any] = {"type": "setup", "cd": {"num": "023"}}
 
 
 def compared(directory: pathlib.Path, a: Script, b: Script) -> list[CallPair]:
-    return compare(*(Recording(script.write(directory, name)).calls for script, name in ((a, "a.jsonl"), (b, "b.jsonl"))))
+    return compare(Recording(a.write(directory, "a.jsonl")).calls, Recording(b.write(directory, "b.jsonl")).calls)
 
 
 def found(directory: pathlib.Path, a: Script, b: Script) -> list[tuple[Any, ...]]:
@@ -74,7 +74,7 @@ def test_field_that_the_app_takes_away(tmp_path: pathlib.Path) -> None:
 
 
 def test_same_change_of_what_came_otherwise(tmp_path: pathlib.Path) -> None:
-    media = [{"channels": {"id": number}} for number in (5, 6)]
+    media: list[dict[str, Any]] = [{"channels": {"id": number}} for number in (5, 6)]
     a, b = (Script().phone(3, "setup", verdict="changed", sent=({**SETUP, **one},), cd={"num": "23"}, **one) for one in media)
     assert found(tmp_path, a, b) == []
 
@@ -166,6 +166,6 @@ def test_alignment_is_the_longest_where_that_is_bounded() -> None:
 
 
 def test_secret_that_is_masked_in_one_of_them(tmp_path: pathlib.Path) -> None:
-    key = {"channels": {"key": {"b": "0011"}, "audio_ice": {"pwd": "a", "usr": "u"}}}
+    key: dict[str, Any] = {"channels": {"key": {"b": "0011"}, "audio_ice": {"pwd": "a", "usr": "u"}}}
     a, b = (Script(secrets_kept=kept).phone(3, "setup").app(3, "channels", **key) for kept in (True, False))
     assert found(tmp_path, a, b) == []

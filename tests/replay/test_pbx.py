@@ -153,12 +153,16 @@ def test_own_call_that_is_not_made_again_and_another_one(tmp_path: pathlib.Path,
     ]  # fmt: skip
 
 
+def _say_hello(event: eps.SignalEvent[Alert]) -> None:
+    assert event.call is not None
+    event.call.send(InfoSignal(dsp="hello"), to_device=True)
+
+
 def test_own_message_in_a_call_of_the_phone(tmp_path: pathlib.Path) -> None:
     script = Script().attached().pbx(3, "setup", cg={"num": "23"}).phone(3, "alert")
     path = script.app(3, "info", to="phone", dsp="hello").pbx(3, "info", dsp="from the PBX").phone(3, "conn").write(tmp_path)
     with playing(path) as (pbx, client):
-        phone = client.attach(HW1)
-        phone.on(Alert, lambda event: event.call and event.call.send(InfoSignal(dsp="hello"), to_device=True))
+        client.attach(HW1).on(Alert, _say_hello)
         finish(pbx)
         assert pbx.differences() == []
         assert verdicts(pbx.result())[2:] == [("info", "own"), ("info", "forwarded"), ("conn", "forwarded")]
