@@ -79,7 +79,7 @@ class Checkup:
         self._probe.cancel()
         if self._client is not None:
             self._client.close()
-        if self._worker is not None:
+        if self._worker is not None and self._worker.is_alive():  # it is not where Ctrl-C came while it was being started
             self._worker.join(ENDING_TIME)
         if self._worker is None or not self._worker.is_alive():
             self._probe.close()

@@ -171,7 +171,8 @@ class Probe:
 
         Raises ClosedError.
         """
-        for request in (b"", b"HEAD / HTTP/1.0\r\n\r\n") if ask else (b"",):
+        asking = f"GET / HTTP/1.1\r\nHost: {self.endpoint.address}\r\nConnection: close\r\n\r\n".encode("ascii", "replace")
+        for request in (b"", asking) if ask else (b"",):
             with contextlib.suppress(ConnectError, OSError), self._step(TLSSettings(verify=False), GREETING_TIME) as opening:
                 assert self._address is not None
                 if opening.attempt(self._address, 1) is None and opening.sock is not None:

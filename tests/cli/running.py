@@ -110,7 +110,7 @@ class Running:
         returned = self._process.wait(max(0.1, end - time.monotonic()))
         assert returned == code, (returned, self.output, errors)
         for text in (self.output, errors):
-            assert "Traceback" not in text
+            assert "Traceback" not in text, text
             assert PASSWORD not in text
         return errors
 

@@ -160,6 +160,7 @@ def test_several_at_a_time(peer: Peer, peer_client: eps.Client, path: Path) -> N
     other = path.with_name("other.jsonl")
     with peer_client.record(path) as first, peer_client.record(str(other)) as second:
         says(peer, 3)
+        wait_until(lambda: first.written == 1)
         first.close()
         says(peer, 4)
         wait_until(lambda: second.written == 2)

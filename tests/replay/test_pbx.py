@@ -245,6 +245,7 @@ def test_step_by_step(tmp_path: pathlib.Path) -> None:
         phone = client.attach(HW1)
         step = pbx.step(timeout=PATIENCE)
         assert step is not None and step.type == "setup"
+        wait_until(lambda: 3 in phone.calls)
         phone.calls[3].wait("setup", timeout=PATIENCE)
         assert not states
         step = pbx.step(timeout=PATIENCE)
