@@ -8,7 +8,6 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-from rich.console import Console
 
 from ..client import Client
 from ..errors import EpSignalError
@@ -18,6 +17,7 @@ from .dial import check_called, place_call
 from .group import commands
 from .login import client_maker, connection_options, make_client
 from .monitor import follow, show_warnings
+from .outputs import Screen
 from .record import recording_options
 from .verify import verify as verify_pbx
 from .view import View, view_options
@@ -165,7 +165,7 @@ def types(name: str | None, as_markdown: bool) -> None:
     if as_markdown:
         click.echo(model.markdown(), nl=False)
     else:
-        Console(width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE).print(model.one(model.find(name)) if name else model.tree())
+        Screen(width=None if sys.stdout.isatty() else WIDTH_OF_A_PIPE).print(model.one(model.find(name)) if name else model.tree())
 
 
 @commands.command()

@@ -7,14 +7,13 @@ import pathlib
 from collections.abc import Iterator, Sequence
 
 import click
-from rich.console import Console
 from rich.text import Text
 
 from ..errors import EpSignalError
 from ..recording.differences import ABSENT, AS_IT_CAME, CallPair, MessagePair, compare, party
 from .group import commands
 from .monitor import show_warnings
-from .outputs import plain
+from .outputs import Screen, plain
 from .recordings import read_recording
 
 DIFFERENT = 1
@@ -70,7 +69,7 @@ def show_differences(pairs: Sequence[CallPair], a: str, b: str) -> bool:
     if not different:
         click.echo(f"Nothing different: {counted(len(pairs), 'call')}, {counted(sum(len(pair.messages) for pair in pairs), 'message')}.")
         return False
-    console = Console(soft_wrap=True, highlight=False)
+    console = Screen(soft_wrap=True, highlight=False)
     for mark, line in [("-", f"--- {a}"), ("+", f"+++ {b}"), *(row for pair in different for row in call_rows(pair))]:
         console.print(Text(plain(line), style=STYLES.get(mark, "bold" if mark == "=" else "")))
     click.echo(f"\n{len(different)} of {counted(len(pairs), 'call')} {'is' if len(different) == 1 else 'are'} different.")

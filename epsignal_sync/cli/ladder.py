@@ -11,7 +11,6 @@ from collections.abc import Sequence
 
 import attrs
 import click
-from rich.console import Console
 from rich.text import Text
 
 from ..errors import EpSignalError, UsageError
@@ -21,6 +20,8 @@ from ..ladder.text import NEEDED, USUAL_WIDTH, lines
 from ..recording import RecordedCall, Recording
 from .group import commands
 from .monitor import show_warnings
+from .outputs import Screen
+from .recordings import read_recording
 
 MOST_IN_A_PICTURE = 50
 """Calls that are drawn in one SVG file."""
@@ -49,7 +50,7 @@ def ladder(file: pathlib.Path, number: int | None, out: pathlib.Path | None, mer
     if out is not None and out.exists() and file.exists() and out.samefile(file):
         raise UsageError(f"--svg {out} is the recording itself: give another file")
     show_warnings()
-    calls = _chosen(Recording(file), file, number)
+    calls = _chosen(read_recording(file), file, number)
     ladders = [call.ladder() if number is not None else _numbered(call) for call in calls]
     if out is not None:
         _write(ladders, out)
@@ -83,7 +84,7 @@ def _numbered(call: RecordedCall) -> Ladder:
 
 
 def _show(ladders: Sequence[Ladder]) -> None:
-    console = Console(highlight=False)
+    console = Screen(highlight=False)
     ascii_only = not _is_drawable(sys.stdout.encoding)
     width = shutil.get_terminal_size((USUAL_WIDTH, 24)).columns
     for index, one in enumerate(ladders):

@@ -66,6 +66,14 @@ class Progress:
         return self.cause.text if self.cause is not None else ""
 
 
+class Screen(Console):
+    """A Console that says, as print() does, that the reader of its output has gone: rich would end the process with a failure."""
+
+    def on_broken_pipe(self) -> None:
+        """Let the BrokenPipeError go on, which rich is handling when it calls this."""
+        raise  # noqa: PLE0704
+
+
 class Output(Protocol):
     """Something that shows the steps of calls."""
 

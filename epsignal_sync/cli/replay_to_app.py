@@ -46,6 +46,10 @@ def play_to_app(file: pathlib.Path, speed: float, out: pathlib.Path | None, comm
                 _wait(pbx, file)
         except KeyboardInterrupt:
             pass  # what went through until then is worth something
+        except EpSignalError:
+            if out is not None:
+                out.unlink(missing_ok=True)  # made above, and empty: it would be in the way of the next try
+            raise
     if out is not None:
         write(out, pbx.result())
     _summarize(pbx, file, out)

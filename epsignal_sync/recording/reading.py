@@ -196,7 +196,7 @@ def as_path(path: object) -> Path:
 
 def older_part(path: Path, number: int) -> Path:
     """Return the path of an older part of a recording; 1 is the newest of them."""
-    return path.with_name(f"{path.name}.{number}")
+    return Path(f"{path}.{number}")  # with_name() raises for "." and "/", which have none
 
 
 def older_parts(path: Path) -> Iterator[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import pathlib
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
@@ -105,6 +106,19 @@ def test_pipe_without_box_characters(recording: pathlib.Path) -> None:
     with Running("ladder", str(recording), "--call", "1", variables={"PYTHONIOENCODING": "latin-1"}) as epsignal:
         assert epsignal.end(0) == ""
         assert "|- setup --------#--------------->|" in epsignal.output and epsignal.output.isascii()
+
+
+@pytest.mark.parametrize("command", ["ladder {path}", "diff {path} {other}", "types"])
+def test_reader_that_goes_is_no_failure(recording: pathlib.Path, tmp_path: pathlib.Path, command: str) -> None:
+    other = tmp_path / "other.jsonl"
+    other.write_bytes(b"".join([beginning_line(BEGAN, "0.1.0", secrets_kept=True), *SECOND]))
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        with Running(*command.format(path=recording, other=other).split(), stdout=writer) as epsignal:
+            assert "could not be written" not in epsignal.end(0)
+    finally:
+        os.close(writer)
 
 
 def test_narrow_terminal(recording: pathlib.Path, ladder: Ladder, monkeypatch: pytest.MonkeyPatch) -> None:

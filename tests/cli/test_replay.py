@@ -45,7 +45,10 @@ def test_app_that_ends_by_itself(tmp_path: pathlib.Path, program: str, code: int
 
 
 def test_app_that_cannot_be_started(tmp_path: pathlib.Path) -> None:
-    assert "no-such-app -v could not be started (No such file" in failure("replay", str(calls(tmp_path)), "--", "no-such-app", "-v", code=1)
+    out = tmp_path / "out.jsonl"
+    command = ("replay", str(calls(tmp_path)), "--record", str(out), "--", "no-such-app", "-v")
+    assert "no-such-app -v could not be started (No such file" in failure(*command, code=1)
+    assert not out.exists(), "it would be in the way of the next try"
 
 
 def test_somebody_elses_app(tmp_path: pathlib.Path) -> None:

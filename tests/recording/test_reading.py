@@ -222,6 +222,12 @@ def test_directory(tmp_path: Path) -> None:
     assert "cannot be read (Is a directory)" in refusal(tmp_path)
 
 
+@pytest.mark.parametrize("path", [".", "/"])
+def test_directory_without_a_name(path: str) -> None:
+    with pytest.raises(eps.RecordingError, match=r"cannot be read \(Is a directory\)"):
+        eps.Recording(path)
+
+
 def test_file_of_somebody_else(path: Path) -> None:
     # Root may read everything; what nobody may open is a link to itself.
     path.symlink_to(path)

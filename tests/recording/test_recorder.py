@@ -237,6 +237,7 @@ def refusal(client: eps.Client, path: Path) -> str:
 def test_file_that_cannot_be_made(unconnected: eps.Client, tmp_path: Path) -> None:
     assert "No such file or directory" in refusal(unconnected, tmp_path / "none" / "calls.jsonl")
     assert "cannot be written (Is a directory)" in refusal(unconnected, tmp_path)
+    assert "cannot be written (Is a directory)" in refusal(unconnected, Path("."))
     assert refusal(unconnected, Path("/dev/full")) == "/dev/full is no ordinary file: take the name of a new file for the recording"
     os.mkfifo(tmp_path / "pipe")
     assert "is no ordinary file" in refusal(unconnected, tmp_path / "pipe")
