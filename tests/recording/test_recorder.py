@@ -278,6 +278,24 @@ def test_two_on_one_file(unconnected: eps.Client, path: Path) -> None:
     unconnected.record(path).close()
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_forked_process_that_lives_on_does_not_keep_the_file(unconnected: eps.Client, path: Path) -> None:
+    reading, writing = os.pipe()
+    with unconnected.record(path):
+        pid = os.fork()
+        if pid == 0:
+            os.close(writing)
+            os.read(reading, 1)  # until the parent is done
+            os._exit(0)
+    try:
+        unconnected.record(path).close()
+    finally:
+        os.close(writing)
+        os.close(reading)
+        os.waitpid(pid, 0)
+
+
 # ------------------------------------------------------------ rotation
 
 
