@@ -93,12 +93,35 @@ def test_what_the_app_sends_on_itself(peer: Peer, peer_client: eps.Client, path:
     recorder = peer_client.record(path)
     phone.on(Setup, lambda event: event.forward())
     says(peer, 3)
+    wait_until(lambda: recorder.written == 2)
     peer.send(peer.signaling(3, {"type": "alert"}))
     wait_until(lambda: recorder.written == 3)
     recorder.close()
     assert [parts(message) for message in eps.Recording(path)] == [
         ("pbx", "phone", None, "setup"), ("app", "phone", "forwarded", "setup"), ("phone", "pbx", None, "alert"),
     ]  # fmt: skip
+
+
+def test_what_the_app_sends_on_before_it_is_written(
+    peer: Peer, peer_client: eps.Client, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    begun, going, append = threading.Event(), threading.Event(), RecordingFile.append
+
+    def append_later(self: RecordingFile, waiting: Any) -> None:
+        begun.set()
+        going.wait(PATIENCE)
+        append(self, waiting)
+
+    monkeypatch.setattr(RecordingFile, "append", append_later)
+    phone = peer.attach(peer_client, forward=False)
+    recorder = peer_client.record(path)
+    assert begun.wait(PATIENCE)  # with the line that there is a connection
+    phone.on(Setup, lambda event: event.forward())
+    says(peer, 3)
+    wait_until(lambda: len(recorder._queue) == 2)
+    going.set()
+    recorder.close()
+    assert [message.verdict for message in eps.Recording(path)] == [None, "forwarded"]
 
 
 def test_messages_of_nobody_and_of_another_api(peer: Peer, peer_client: eps.Client, path: Path) -> None:
@@ -160,6 +183,7 @@ def test_several_at_a_time(peer: Peer, peer_client: eps.Client, path: Path) -> N
     other = path.with_name("other.jsonl")
     with peer_client.record(path) as first, peer_client.record(str(other)) as second:
         says(peer, 3)
+        wait_until(lambda: first.written == 1)
         first.close()
         says(peer, 4)
         wait_until(lambda: second.written == 2)
