@@ -69,6 +69,8 @@ class RecordingFile:
         for number in range(1, self._keep + 1):
             part = older_part(self.path, number)
             if os.path.lexists(part):
+                if stat.S_ISFIFO(os.stat(part).st_mode):
+                    raise RecordingError(f"{part} is no ordinary file, and has the name of an older part: take another name")  # would block
                 with open(part, "rb") as file:
                     begins_a_recording(part, file.readline(LONGEST_BEGINNING))
 

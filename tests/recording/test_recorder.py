@@ -320,6 +320,13 @@ def test_forked_process_that_lives_on_does_not_keep_the_file(unconnected: eps.Cl
         os.waitpid(pid, 0)
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_pipe_with_the_name_of_an_older_part(unconnected: eps.Client, path: Path) -> None:
+    os.mkfifo(f"{path}.1")
+    assert "is no ordinary file, and has the name of an older part" in refusal(unconnected, path)
+    assert not path.exists()
+
+
 # ------------------------------------------------------------ rotation
 
 
