@@ -69,6 +69,8 @@ class RecordingFile:
         for number in range(1, self._keep + 1):
             part = older_part(self.path, number)
             if os.path.lexists(part):
+                if stat.S_ISFIFO(os.stat(part).st_mode):
+                    raise RecordingError(f"{part} is no ordinary file, and has the name of an older part: take another name")  # would block
                 with open(part, "rb") as file:
                     begins_a_recording(part, file.readline(LONGEST_BEGINNING))
 
@@ -86,6 +88,7 @@ class RecordingFile:
         """Close the file. Idempotent."""
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
+            _unlock(descriptor)
             os.close(descriptor)
 
     def _see_that_it_is_there(self) -> None:
@@ -152,6 +155,16 @@ def _lock(descriptor: int, path: Path) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise RecordingError(f"{path} is being recorded to already, by this program or another one: take another file") from None
+    except OSError:
+        pass
+
+
+def _unlock(descriptor: int) -> None:
+    """Let others record to the file: closing alone does not where a forked process still has it open, too."""
+    if sys.platform == "win32":
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
     except OSError:
         pass
 

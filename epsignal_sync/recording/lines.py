@@ -31,6 +31,10 @@ MARK = "epsignal_recording"
 PBX, APP, PHONE = "pbx", "app", "phone"
 PLACES = frozenset({PBX, APP, PHONE})
 
+DEEPEST = 500
+"""Objects and lists inside of each other in a line that is read. Deeper ones could be read here and not be shown there: it
+depends on how deep the calls of Python functions are at that moment."""
+
 OWN, FORWARDED = "own", "forwarded"
 """Two of the verdicts."""
 
@@ -192,6 +196,8 @@ def parse_line(line: bytes) -> Line:
         raise LineError(f"it is no JSON ({error})") from None
     if not isinstance(data, dict):
         raise LineError("it is no JSON object")
+    if line.count(b"[") + line.count(b"{") > DEEPEST and _is_too_deep(data):
+        raise LineError("it is nested too deep")
     if MARK in data:
         return _beginning(data)
     at = _time(data)
@@ -203,6 +209,16 @@ def parse_line(line: bytes) -> Line:
             at=at, event=data["event"], text=str(data.get("text") or ""), device=device if isinstance(device, str) else None
         )
     raise LineError("it is neither a message nor an event")
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(DEEPEST):
+        insides = (one.values() if isinstance(one, dict) else one for one in level)
+        level = [one for inside in insides for one in inside if isinstance(one, (dict, list))]
+        if not level:
+            return False
+    return True
 
 
 def _beginning(data: dict[str, Any]) -> Beginning:

@@ -155,6 +155,8 @@ class Probe:
                         return time.monotonic() - began
                     if opcode == OPCODE_CLOSE:
                         raise ConnectError(lost)
+                if waiter.deadline.expired or self._wakeup.cancelled:
+                    waiter.wait(None)  # raises: where something has always come already, nothing else waits
                 data = waiter.repeat(sock, partial(sock.recv, 65536))
                 if not data:
                     raise ConnectError(lost)

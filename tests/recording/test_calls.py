@@ -9,6 +9,7 @@ import pytest
 
 import epsignal_sync as eps
 from epsignal_sync.messages import Setup
+from epsignal_sync.protocol.gap import STALE_TIME
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from ..conftest import HW1, HW2, wait_until
@@ -194,6 +195,16 @@ def test_phone_that_unregisters_and_comes_back(lines: Lines, path: Path) -> None
     lines.sync(3, num="24")
     first, second = calls(lines, path)
     assert first.ended_by == "gap" and second.remote.num == "24" and second.state == "connected"
+
+
+def test_phone_that_comes_back_late(lines: Lines, path: Path) -> None:
+    lines.signal("in", 3, "setup")
+    lines.session("Detached")
+    gone = lines.at
+    lines.wait(STALE_TIME)
+    lines.signal("in", 3, "setup")
+    first, second = calls(lines, path)
+    assert first.ended_by == "gap" and first.ended_at == gone + STALE_TIME and not second.ended
 
 
 def test_phone_that_does_not_come_back(lines: Lines, path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import epsignal_sync as eps
 from epsignal_sync.messages.record import masked
 from epsignal_sync.protocol.jsontext import dumps, loads
-from epsignal_sync.recording.lines import RecordedMessage, beginning_line, message_line
+from epsignal_sync.recording.lines import DEEPEST, RecordedMessage, beginning_line, message_line
 
 from .writing import HW, Lines, call_of_three
 
@@ -95,6 +95,23 @@ def test_damaged_lines_in_the_middle(path: Path, caplog: pytest.LogCaptureFixtur
     recording = eps.Recording(lines.write(path))
     assert len(recording) == 3 and recording.damaged == 4
     assert "4 lines, the first is line 3, of" in caplog.text
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_line_that_is_nested_so_deep_that_it_could_not_be_shown(path: Path, monkeypatch: pytest.MonkeyPatch, quick: bool) -> None:
+    if not quick:
+        monkeypatch.setattr("epsignal_sync.protocol.jsontext.orjson", None)
+    lines = Lines()
+    for depth in (DEEPEST - 3, DEEPEST - 2, 1010):
+        deep = b'{"mt":"Signaling","to":true,"call":3,"sig":{"type":"info","x":' + b"[" * depth + b"]" * depth + b"}}"
+        lines.lines.append(message_line(lines.at, "pbx", "phone", "hw", "forwarded", deep, secrets_kept=False))
+    recording = eps.Recording(lines.write(path))
+    assert len(recording) == 1 and recording.damaged == 2
+
+    def look(depth: int) -> list[str]:
+        return look(depth - 1) if depth else [entry.text for call in recording.calls for entry in call.history]
+
+    assert len(look(200)) == 1
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)

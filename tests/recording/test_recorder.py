@@ -93,12 +93,35 @@ def test_what_the_app_sends_on_itself(peer: Peer, peer_client: eps.Client, path:
     recorder = peer_client.record(path)
     phone.on(Setup, lambda event: event.forward())
     says(peer, 3)
+    wait_until(lambda: recorder.written == 2)
     peer.send(peer.signaling(3, {"type": "alert"}))
     wait_until(lambda: recorder.written == 3)
     recorder.close()
     assert [parts(message) for message in eps.Recording(path)] == [
         ("pbx", "phone", None, "setup"), ("app", "phone", "forwarded", "setup"), ("phone", "pbx", None, "alert"),
     ]  # fmt: skip
+
+
+def test_what_the_app_sends_on_before_it_is_written(
+    peer: Peer, peer_client: eps.Client, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    begun, going, append = threading.Event(), threading.Event(), RecordingFile.append
+
+    def append_later(self: RecordingFile, waiting: Any) -> None:
+        begun.set()
+        going.wait(PATIENCE)
+        append(self, waiting)
+
+    monkeypatch.setattr(RecordingFile, "append", append_later)
+    phone = peer.attach(peer_client, forward=False)
+    recorder = peer_client.record(path)
+    assert begun.wait(PATIENCE)  # with the line that there is a connection
+    phone.on(Setup, lambda event: event.forward())
+    says(peer, 3)
+    wait_until(lambda: len(recorder._queue) == 2)
+    going.set()
+    recorder.close()
+    assert [message.verdict for message in eps.Recording(path)] == [None, "forwarded"]
 
 
 def test_messages_of_nobody_and_of_another_api(peer: Peer, peer_client: eps.Client, path: Path) -> None:
@@ -278,6 +301,31 @@ def test_two_on_one_file(unconnected: eps.Client, path: Path) -> None:
     with unconnected.record(path):
         assert refusal(unconnected, path).endswith("is being recorded to already, by this program or another one: take another file")
     unconnected.record(path).close()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
+def test_forked_process_that_lives_on_does_not_keep_the_file(unconnected: eps.Client, path: Path) -> None:
+    reading, writing = os.pipe()
+    with unconnected.record(path):
+        pid = os.fork()
+        if pid == 0:
+            os.close(writing)
+            os.read(reading, 1)  # until the parent is done
+            os._exit(0)
+    try:
+        unconnected.record(path).close()
+    finally:
+        os.close(writing)
+        os.close(reading)
+        os.waitpid(pid, 0)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_pipe_with_the_name_of_an_older_part(unconnected: eps.Client, path: Path) -> None:
+    os.mkfifo(f"{path}.1")
+    assert "is no ordinary file, and has the name of an older part" in refusal(unconnected, path)
+    assert not path.exists()
 
 
 # ------------------------------------------------------------ rotation
