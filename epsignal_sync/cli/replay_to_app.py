@@ -6,10 +6,12 @@ import contextlib
 import os
 import pathlib
 import shlex
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from typing import NoReturn
 
 import click
 
@@ -28,6 +30,12 @@ LOOK = 0.1
 """Seconds between two looks at the app and at the recording."""
 MOST_PHONES = 10
 """Phones that are named."""
+TERMINATED = 128 + signal.SIGTERM
+"""The exit code after SIGTERM, as shells give it."""
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM came, which the app has not got: what went through until then is written, too, and the app must not be left behind."""
 
 
 def play_to_app(file: pathlib.Path, speed: float, out: pathlib.Path | None, command: Sequence[str]) -> int:
@@ -38,14 +46,14 @@ def play_to_app(file: pathlib.Path, speed: float, out: pathlib.Path | None, comm
     if out is not None:
         create(out)
     code = 0
-    with pbx:
+    with pbx, _terminable():
         try:
             if command:
                 code = _run(pbx, command)
             else:
                 _wait(pbx, file)
-        except KeyboardInterrupt:
-            pass  # what went through until then is worth something
+        except KeyboardInterrupt as end:  # what went through until then is worth something
+            code = TERMINATED if isinstance(end, _Terminated) else 0
         except EpSignalError:
             if out is not None:
                 out.unlink(missing_ok=True)  # made above, and empty: it would be in the way of the next try
@@ -74,10 +82,26 @@ def _run(pbx: ReplayPBX, command: Sequence[str]) -> int:
 
 
 @contextlib.contextmanager
+def _terminable() -> Iterator[None]:
+    """Have SIGTERM end it in order."""
+
+    def end(*_: object) -> NoReturn:
+        raise _Terminated
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
 def _ended(app: subprocess.Popen[bytes]) -> Iterator[None]:
     """See that the app is gone afterwards: it is asked to end, and if it does not, it is ended."""
     try:
         yield
+    except _Terminated:
+        raise
     except KeyboardInterrupt:  # the app got it, too
         with contextlib.suppress(subprocess.TimeoutExpired):
             app.wait(END_TIME)

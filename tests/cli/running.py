@@ -96,6 +96,10 @@ class Running:
         """Press Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
 
+    def terminate(self) -> None:
+        """Send SIGTERM, as service managers do."""
+        self._process.send_signal(signal.SIGTERM)
+
     def stop_reading(self) -> None:
         """Close our end of the output, as ``head -1`` does."""
         assert self._process.stdout is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import sys
 
@@ -73,6 +74,18 @@ def test_ctrl_c_writes_what_went_through(tmp_path: pathlib.Path) -> None:
             errors = epsignal.end(0)
     assert "it ended before the recording was over" in errors or "did in every call" in errors
     assert len(Recording(out)) >= 5
+
+
+def test_sigterm_ends_the_app_and_writes_what_went_through(tmp_path: pathlib.Path) -> None:
+    out = tmp_path / "out.jsonl"
+    program = "import os, sys, time; print(os.getpid(), flush=True); time.sleep(600)"
+    with Running("replay", str(calls(tmp_path)), "--record", str(out), "--", sys.executable, "-c", program) as epsignal:
+        app = int(epsignal.read_until("\n"))
+        epsignal.terminate()
+        assert "it ended before the recording was over" in epsignal.end(143)
+    with pytest.raises(ProcessLookupError):
+        os.kill(app, 0)
+    assert out.stat().st_size and not len(Recording(out))
 
 
 def test_ctrl_c_before_any_app(tmp_path: pathlib.Path) -> None:
