@@ -14,6 +14,7 @@ PUBLIC = (
     "epsignal_sync.integrations",
     PLUGIN,
     "epsignal_sync.notebook",
+    "epsignal_sync.replay",
 )
 """The modules that programs import from."""
 
