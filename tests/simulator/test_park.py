@@ -14,7 +14,7 @@ from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 from .test_no_media_calls import ask, facilities_of, release, wait_facility
 from .test_path import alice, bob, connect, signaling  # noqa: F401
 from .test_phone_features import facility
-from .test_raw_app import RawApp, no_leaks, pbx  # noqa: F401
+from .test_raw_app import RawApp, no_leaks, pbx, until  # noqa: F401
 
 BOB, CAROL = {"num": "23", "sip": "bob"}, {"num": "24", "sip": "carol"}
 
@@ -224,8 +224,11 @@ def test_dialog_of_who_is_held_and_transferred(pbx: SimulatedPBX, app: RawApp, a
     assert second.wait("alert")
     first.transfer(second)
     first.wait("null")
-    states = [each["sig_call_state"] for each in facilities_of(app, "cp_group_indication_on")]
-    assert 128 + 512 + 5 in states and states[-1] == 128 + 5
+
+    def states() -> list[int]:
+        return [each["sig_call_state"] for each in facilities_of(app, "cp_group_indication_on")]
+
+    until(lambda: 128 + 512 + 5 in states() and states()[-1] == 128 + 5, "Bob is held, and then transferred")
 
 
 def test_phone_is_not_told_of_its_own_calls(alice: SimulatedPhone, bob: SimulatedPhone) -> None:
