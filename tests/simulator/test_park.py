@@ -219,16 +219,17 @@ def test_dialog_of_who_is_held_and_transferred(pbx: SimulatedPBX, app: RawApp, a
     pbx.add_phone("dd", number="25", sip="dave")
     ask(app, {"type": "dialog_info_subscribe"}, cd={"sip": "bob"})
     first, _ = connect(alice, bob)
-    first.hold()
-    second = alice.call("25")
-    assert second.wait("alert")
-    first.transfer(second)
-    first.wait("null")
 
     def states() -> list[int]:
         return [each["sig_call_state"] for each in facilities_of(app, "cp_group_indication_on")]
 
-    until(lambda: 128 + 512 + 5 in states() and states()[-1] == 128 + 5, "Bob is held, and then transferred")
+    first.hold()
+    until(lambda: states()[-1:] == [128 + 512 + 5], "Bob is held")
+    second = alice.call("25")
+    assert second.wait("alert")
+    first.transfer(second)
+    first.wait("null")
+    until(lambda: states()[-1] == 128 + 5, "Bob is transferred")
 
 
 def test_phone_is_not_told_of_its_own_calls(alice: SimulatedPhone, bob: SimulatedPhone) -> None:
