@@ -42,6 +42,8 @@ from .conftest import HW1, HW2, PATIENCE, wait_until
 from .peer import Peer, frame
 
 UNCHANGED: Any = None
+DEADLINE = 1.0
+"""Seconds that an interceptor gets which hangs: it has to have begun by then, on a slow machine too."""
 DIRECTIONS = pytest.mark.parametrize("to", [True, False], ids=["to the device", "from the device"])
 
 
@@ -296,7 +298,7 @@ def test_hanging_interceptor_holds_a_message_for_its_deadline_only(
     peer_client.on(eps.InterceptorLate, late.append)
     device.on(UserInfo, lambda event: seen.append((event.call.id if event.call else None, event.verdict)))
     with Hang(verdict) as hang:
-        device.intercept(UserInfo, hang, deadline=0.05)
+        device.intercept(UserInfo, hang, deadline=DEADLINE)
         for number in range(5):  # the first waits for its deadline; the next ones find the interceptor still at work
             message = peer.signaling(number, {"type": "user_info"}, to=to)
             assert exchange(peer, message) == message
@@ -304,7 +306,7 @@ def test_hanging_interceptor_holds_a_message_for_its_deadline_only(
         assert exchange(peer, other) == other, "the other direction of the device is not held up either"
         assert hang.calls == 1 and not hang.left.is_set()
         wait_until(lambda: late)
-        assert (late[0].callback, late[0].device, late[0].deadline) == (hang, device, 0.05)
+        assert (late[0].callback, late[0].device, late[0].deadline) == (hang, device, DEADLINE)
         assert isinstance(late[0].event, eps.SignalEvent) and late[0].event.signal == UserInfo()
     assert hang.left.wait(PATIENCE)
     wait_until(lambda: [one[1] for one in seen] == ["forwarded", *["bypassed"] * 5])
@@ -510,7 +512,7 @@ def test_rel_in_the_same_segment_as_a_setup_that_goes_on(peer: Peer, peer_client
 def test_late_refusal_sends_nothing(peer: Peer, peer_client: eps.Client) -> None:
     device = peer.attach(peer_client)
     with Hang(eps.refuse(17)) as hang:
-        device.intercept(Setup, hang, deadline=0.05)
+        device.intercept(Setup, hang, deadline=DEADLINE)
         setup = peer.signaling(3, BLOCKED, to=True)
         assert exchange(peer, setup) == setup
     assert hang.left.wait(PATIENCE)
@@ -801,7 +803,7 @@ def test_late_interceptor_whose_repr_exits(peer: Peer, peer_client: eps.Client, 
     device.on(eps.InterceptorLate, late.append)
     with Hang() as hang:
         shy = Shy(lambda: sys.exit("in repr"), hang)
-        device.intercept(UserInfo, shy.method if bound else shy, deadline=0.05)
+        device.intercept(UserInfo, shy.method if bound else shy, deadline=DEADLINE)
         for number in range(3):
             message = peer.signaling(number, {"type": "user_info"})
             assert exchange(peer, message) == message
@@ -964,8 +966,8 @@ def test_rest_of_a_chain_is_not_asked_after_the_deadline(peer: Peer, peer_client
     device = peer.attach(peer_client)
     later: list[object] = []
     with Hang() as hang:
-        device.intercept(Setup, hang, deadline=0.05)
-        device.intercept(Setup, later.append, deadline=0.05)
+        device.intercept(Setup, hang, deadline=DEADLINE)
+        device.intercept(Setup, later.append, deadline=DEADLINE)
         message = peer.signaling(3, {"type": "setup"})
         assert exchange(peer, message) == message
     assert hang.left.wait(PATIENCE)
