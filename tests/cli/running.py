@@ -15,8 +15,10 @@ import sys
 import termios
 import time
 from collections.abc import Mapping
-from subprocess import PIPE
+from subprocess import DEVNULL, PIPE
 from types import TracebackType
+
+from .forking import ForkedCommand
 
 ROOT = pathlib.Path(__file__).parents[2]
 PASSWORD = "s3cret-p4ssword"
@@ -47,23 +49,25 @@ class Running:
     ) -> None:  # fmt: skip
         self.output = ""
         self._master = -1
-        command = [sys.executable, "-c", start, *arguments]
-        if columns is None:
+        streams: list[int] = [PIPE if script is not None else DEVNULL, stdout, PIPE]
+        if columns is not None:
+            self._master, slave = pty.openpty()
+            fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            streams = [slave] * 3
+        self._process: subprocess.Popen[bytes] | ForkedCommand
+        # In a session of its own a prompt cannot find the terminal of whoever runs the tests.
+        if start == START and not any(name.startswith("PYTHON") for name in variables):
+            self._process = ForkedCommand(arguments, environment(variables), streams, new_session=columns is not None)
+        else:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=environment(variables), stdin=subprocess.DEVNULL if script is None else PIPE,
-                stdout=stdout, stderr=PIPE,
+                [sys.executable, "-c", start, *arguments], cwd=ROOT, env=environment(variables),
+                stdin=streams[0], stdout=streams[1], stderr=streams[2], start_new_session=columns is not None,
             )  # fmt: skip
-            if self._process.stdin is not None:
-                self._process.stdin.write(script or b"")
-                self._process.stdin.close()
-            return
-        self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        self._process = subprocess.Popen(
-            # In a session of its own a prompt cannot find the terminal of whoever runs the tests.
-            command, cwd=ROOT, env=environment(variables), stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-        )  # fmt: skip
-        os.close(slave)
+        if columns is not None:
+            os.close(slave)
+        elif self._process.stdin is not None:
+            self._process.stdin.write(script or b"")
+            self._process.stdin.close()
 
     def __enter__(self) -> Running:
         return self
