@@ -289,7 +289,7 @@ def test_cut_is_no_close(peer: Peer) -> None:
 def test_register(bench: Bench) -> None:
     finding = find(bench, "register")
     assert finding.answer.startswith("yes: Detached, then Attached")
-    assert finding.seen[0].startswith("Detached, Attached") and finding.seen[1].startswith("0 Signaling")
+    assert "Detached, Attached" in finding.seen[0] and finding.seen[1].startswith("0 Signaling")  # a Sync may have been on its way
 
 
 def test_connection_that_the_pbx_ends(bench: Bench, pbx: SimulatedPBX) -> None:
