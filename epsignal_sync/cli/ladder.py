@@ -30,7 +30,7 @@ COLORS = {"good": "green", "waiting": "yellow", "bad": "red", "busy": "cyan", "p
 
 @commands.command()
 @click.argument("file", type=click.Path(path_type=pathlib.Path))
-@click.option("--call", "number", type=int, metavar="N", help="One call alone; without: all telephone calls, each with its number.")
+@click.option("--call", "number", type=int, metavar="N", help="One call alone; without: all telephone calls, each with its number N.")
 @click.option("--svg", "out", type=click.Path(path_type=pathlib.Path), metavar="OUT", help="Write a picture to the file OUT.")
 @click.option("--mermaid", is_flag=True, help="For a wiki: one call as a Mermaid diagram, several as Markdown with one each.")
 @click.option("--text", is_flag=True, help="For a terminal, as wide as that; it is what is shown without an option.")

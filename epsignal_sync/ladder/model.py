@@ -63,7 +63,7 @@ class Ladder:
     """
 
     title: str
-    """Which call of which phone, and who with whom."""
+    """Who with whom, and which call of which phone: by its id."""
     facts: str
     """When it was, how long, and how it ended."""
     rows: tuple[Step | Note, ...] = field(repr=False)
