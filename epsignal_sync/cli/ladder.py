@@ -6,7 +6,6 @@ import html
 import pathlib
 import re
 import shutil
-import sys
 from collections.abc import Sequence
 
 import attrs
@@ -20,7 +19,7 @@ from ..ladder.text import NEEDED, USUAL_WIDTH, lines
 from ..recording import RecordedCall, Recording
 from .group import commands
 from .monitor import show_warnings
-from .outputs import Screen
+from .outputs import Screen, can_show
 from .recordings import read_recording
 
 MOST_IN_A_PICTURE = 50
@@ -85,7 +84,7 @@ def _numbered(call: RecordedCall) -> Ladder:
 
 def _show(ladders: Sequence[Ladder]) -> None:
     console = Screen(highlight=False)
-    ascii_only = not _is_drawable(sys.stdout.encoding)
+    ascii_only = not can_show(NEEDED)
     width = shutil.get_terminal_size((USUAL_WIDTH, 24)).columns
     for index, one in enumerate(ladders):
         if index:
@@ -94,14 +93,6 @@ def _show(ladders: Sequence[Ladder]) -> None:
             pieces = Text.assemble(*((piece, COLORS.get(style, style)) for piece, style in line))
             pieces.rstrip()
             console.print(pieces, soft_wrap=True)
-
-
-def _is_drawable(encoding: str | None) -> bool:
-    try:
-        NEEDED.encode(encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
 
 
 def _write(ladders: Sequence[Ladder], out: pathlib.Path) -> None:
