@@ -14,6 +14,7 @@ import pytest
 import trustme
 
 from epsignal_sync.cli.run import run
+from epsignal_sync.looks import cells
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from ..conftest import HW1
@@ -399,6 +400,22 @@ def test_a_narrow_terminal_wraps_texts_but_not_what_is_to_be_copied(tls_pbx: Sim
     assert max(len(line) for line in lines if not line.startswith(("  --fingerprint ", "to accept", "epsignal: "))) <= 80
     assert any(len(line) == 80 and line.startswith("  --fingerprint ") for line in lines)
     assert any(re.fullmatch(" *([0-9A-F]{2}:){15}[0-9A-F]{2}", line) for line in lines)  # the second half of it
+
+
+def test_a_very_narrow_terminal_gets_texts_below_the_steps(tls_pbx: SimulatedPBX) -> None:
+    with Running("doctor", tls_pbx.url, columns=40) as epsignal:
+        epsignal.end(1)
+        lines = epsignal.screen_lines
+    assert max(len(line) for line in lines if not line.startswith(("  --fingerprint ", "to accept", "epsignal: "))) <= 40
+    assert "✗ failed   TLS" in lines and "    names: localhost, pbx.example.com" in lines
+
+
+def test_wide_characters_take_two_columns(tmp_path: Path) -> None:
+    context = Certified(None, name="日本" * 10).context(tmp_path)
+    with Server(stall, context) as server, Running("doctor", f"localhost:{server.port}", columns=60) as epsignal:
+        epsignal.end(1)
+        lines = [line for line in epsignal.screen_lines if "日" in line]
+    assert lines and max(len(cells(line)) for line in lines) <= 60
 
 
 def test_a_terminal_without_unicode_gets_other_marks(pbx: SimulatedPBX) -> None:
