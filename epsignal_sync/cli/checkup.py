@@ -282,4 +282,5 @@ def _milliseconds(seconds: float) -> str:
 def _first_line(text: str) -> str:
     """Return the line with which a server begins, or "" if that is no text."""
     line = text.strip(" \r\n").partition("\n")[0].rstrip("\r")
-    return f"'{fit(line, LONGEST_TEXT)}'" if line[:1].isprintable() and line else ""
+    is_text = line[:1].isprintable() and not line.startswith("\ufffd")
+    return f"'{fit(line, LONGEST_TEXT)}'" if line and is_text else ""

@@ -244,6 +244,13 @@ def test_another_service_greets(examine: Examine, scheme: str, step: str, label:
     assert f"{label}: 'SSH-2.0-OpenSSH_9.2?[2J?'" in output and "\x1b" not in output
 
 
+@pytest.mark.parametrize("banner, shown", [("220 Grüße, 日本\r\n".encode(), "'220 Grüße, 日本'"), (b"\xff\xfd\x18" * 10, None)])
+def test_a_greeting_in_any_language_and_one_that_is_no_text(examine: Examine, banner: bytes, shown: str | None) -> None:
+    with Server(saying(banner)) as server:
+        output = examine(f"ws://127.0.0.1:{server.port}{PATH}", code=1)
+    assert (f"unasked it says: {shown}\n" in output) if shown else "it says" not in output
+
+
 def test_a_page_answers(examine: Examine) -> None:
     def page(sock: socket.socket) -> None:
         read_request(sock)
@@ -354,6 +361,7 @@ def answer_until_the_attach(peer: Peer) -> None:
         ((), "no PBX to examine"),
         (("pbx", "--url", "pbx"), "two URLs"),
         (("pbx", "--hw", HW1), "--hw needs a login"),
+        (("wss://me:secret@pbx/",), "the password is taken from EPSIGNAL_PASSWORD"),
         (("http://pbx/",), "write ws://pbx/ instead"),
         (("pbx", "--timeout", "0"), "--timeout takes seconds above 0"),
         (("pbx", "--fingerprint", "12"), "--fingerprint is not a SHA-256 fingerprint"),
