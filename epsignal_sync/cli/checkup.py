@@ -26,6 +26,7 @@ from .login import in_options
 LOOK_TIME = 0.25
 """Seconds between two looks of the main thread, so that Ctrl-C works everywhere."""
 ENDING_TIME = 2.0
+"""Seconds that a step has to end in, once it is cancelled."""
 LONGEST_TEXT = 120
 """Columns of a text that is the server's own."""
 MOST_NAMES = 6
@@ -117,6 +118,7 @@ class Checkup:
             ("name", self._resolve), ("TCP", self._connect), ("TLS", self._secure), ("websocket", self._upgrade),
             ("round trip", self._round_trip), ("login", self._log_in), ("EpSignal", self._ask), ("attach", self._attach),
         ]  # fmt: skip
+        # A websocket without answers to pings may have an AppWebsocket all the same: the login tells.
         return [(name, self._guarded(name, step), name != "round trip") for name, step in steps]
 
     def _guarded(self, name: str, step: Step) -> Step:
