@@ -17,6 +17,7 @@ from ..ladder import Ladder
 from ..ladder.svg import svg as svg_of
 from ..ladder.text import NEEDED, USUAL_WIDTH, lines
 from ..recording import RecordedCall, Recording
+from ..recording.reading import older_parts
 from .group import commands
 from .monitor import show_warnings
 from .outputs import Screen, can_show
@@ -46,8 +47,8 @@ def ladder(file: pathlib.Path, number: int | None, out: pathlib.Path | None, mer
     """
     if (out is not None) + mermaid + text > 1:
         raise UsageError("--svg, --mermaid and --text exclude each other: give one of them")
-    if out is not None and out.exists() and file.exists() and out.samefile(file):
-        raise UsageError(f"--svg {out} is the recording itself: give another file")
+    if out is not None and any(_is_same(out, part) for part in (file, *older_parts(file))):
+        raise UsageError(f"--svg {out} is the recording itself, or a part of it: give another file")
     show_warnings()
     calls = _chosen(read_recording(file), file, number)
     ladders = [call.ladder() if number is not None else _numbered(call) for call in calls]
@@ -57,6 +58,13 @@ def ladder(file: pathlib.Path, number: int | None, out: pathlib.Path | None, mer
         click.echo(ladders[0].mermaid() if number is not None else _markdown(ladders))
     else:
         _show(ladders)
+
+
+def _is_same(one: pathlib.Path, other: pathlib.Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return False
 
 
 def _chosen(recording: Recording, file: pathlib.Path, number: int | None) -> Sequence[RecordedCall]:

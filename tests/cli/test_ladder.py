@@ -190,9 +190,17 @@ def test_picture_that_cannot_be_written(recording: pathlib.Path, tmp_path: pathl
 
 
 def test_picture_in_the_place_of_the_recording(recording: pathlib.Path, ladder: Ladder) -> None:
-    before = recording.read_bytes()
-    assert "is the recording itself" in ladder(recording, "--svg", str(recording), code=2)[1]
-    assert recording.read_bytes() == before
+    older = recording.with_name("calls.jsonl.1")
+    older.write_bytes(recording.read_bytes())
+    for part in (recording, older):
+        before = part.read_bytes()
+        assert "is the recording itself" in ladder(recording, "--svg", str(part), code=2)[1]
+        assert part.read_bytes() == before
+
+
+def test_names_that_no_file_can_have(recording: pathlib.Path, ladder: Ladder) -> None:
+    assert "cannot be read (File name too long)" in ladder("x" * 300, "--svg", "y", code=1)[1]
+    assert "could not be written (File name too long)" in ladder(recording, "--call", "1", "--svg", "x" * 300, code=1)[1]
 
 
 def test_options_that_exclude_each_other(recording: pathlib.Path, tmp_path: pathlib.Path, ladder: Ladder) -> None:
