@@ -17,7 +17,7 @@ from epsignal_sync.cli.run import run
 from epsignal_sync.looks import cells
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
-from ..conftest import HW1
+from ..conftest import HW1, wait_until
 from ..peer import Peer, frame
 from ..relay.certified import Certified
 from ..relay.serving import Handler, Server, read_request, stall, upgrade_response
@@ -105,6 +105,7 @@ def test_the_phone_is_let_go_when_it_ends(pbx: SimulatedPBX, phones: Phones, app
     pbx.second_attach = "refused"
     for _ in range(2):
         examine(pbx.url, "--hw", HW1, code=0)
+        wait_until(lambda: pbx.connections == 0)
 
 
 def test_calls_go_on_while_it_is_attached(pbx: SimulatedPBX, phones: Phones, app: None, login: None) -> None:
