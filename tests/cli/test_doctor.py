@@ -367,7 +367,7 @@ def answer_until_the_attach(peer: Peer) -> None:
         (("pbx", "--timeout", "0"), "--timeout takes seconds above 0"),
         (("pbx", "--fingerprint", "12"), "--fingerprint is not a SHA-256 fingerprint"),
         (("ws://pbx", "--fingerprint", "ab" * 32), "--fingerprint has no use on ws://"),
-        (("pbx", "--ca-file", "/nowhere"), "--ca-file '/nowhere' cannot be read"),
+        (("pbx", "--ca-file", "/nowhere"), "--ca-file '/nowhere' cannot be read (No such file or directory)"),
         (("pbx", "--app", "x"), "no password"),
     ],
 )
