@@ -15,10 +15,11 @@ from rich.text import Text
 
 from ..call import Call
 from ..device import Device
+from ..looks import clock
 from ..messages import CallState
 from .call_verbs import with_whom
 from .line_editor import LineEditor
-from .outputs import STYLES, clock, plain
+from .outputs import STYLES, plain
 
 PROMPT = "> "
 HINT = "help: what can be typed; quit leaves the calls alone"

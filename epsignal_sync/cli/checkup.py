@@ -17,6 +17,7 @@ from attrs import evolve, field, frozen
 from ..client import Client
 from ..device import Device
 from ..errors import AttachError, ConnectError, EpSignalError, LoginError, ReplyTimeout
+from ..looks import fit
 from ..relay.certificate import read_certificate
 from ..relay.endpoint import Endpoint, TLSSettings, show_fingerprint
 from ..relay.probing import Attempt, Handshake, Probe
@@ -25,8 +26,9 @@ from .login import in_options
 LOOK_TIME = 0.25
 """Seconds between two looks of the main thread, so that Ctrl-C works everywhere."""
 ENDING_TIME = 2.0
+"""Seconds that a step has to end in, once it is cancelled."""
 LONGEST_TEXT = 120
-"""Characters of a text that is the server's own."""
+"""Columns of a text that is the server's own."""
 MOST_NAMES = 6
 """Names of a certificate that are shown."""
 
@@ -116,6 +118,7 @@ class Checkup:
             ("name", self._resolve), ("TCP", self._connect), ("TLS", self._secure), ("websocket", self._upgrade),
             ("round trip", self._round_trip), ("login", self._log_in), ("EpSignal", self._ask), ("attach", self._attach),
         ]  # fmt: skip
+        # A websocket without answers to pings may have an AppWebsocket all the same: the login tells.
         return [(name, self._guarded(name, step), name != "round trip") for name, step in steps]
 
     def _guarded(self, name: str, step: Step) -> Step:
@@ -260,12 +263,12 @@ def _certificate_details(der: bytes, fingerprint: str, distrust: str | None) -> 
     except ValueError as error:
         yield "certificate", f"it cannot be read ({error})"
     else:
-        yield "for", _cut(certificate.subject) or "nobody"
-        yield "by", "itself" if certificate.issuer == certificate.subject else _cut(certificate.issuer) or "nobody"
+        yield "for", fit(certificate.subject, LONGEST_TEXT) or "nobody"
+        yield "by", "itself" if certificate.issuer == certificate.subject else fit(certificate.issuer, LONGEST_TEXT) or "nobody"
         yield "valid", f"from {certificate.not_before:%Y-%m-%d %H:%M} to {certificate.not_after:%Y-%m-%d %H:%M} UTC"
         names = certificate.names
         more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
-        yield "names", (", ".join(_cut(name) for name in names[:MOST_NAMES]) or "none") + more
+        yield "names", (", ".join(fit(name, LONGEST_TEXT) for name in names[:MOST_NAMES]) or "none") + more
     yield "SHA-256", fingerprint
     yield "system", "trusts it" if distrust is None else f"does not trust it: it {distrust}"
 
@@ -281,8 +284,5 @@ def _milliseconds(seconds: float) -> str:
 def _first_line(text: str) -> str:
     """Return the line with which a server begins, or "" if that is no text."""
     line = text.strip(" \r\n").partition("\n")[0].rstrip("\r")
-    return f"'{_cut(line)}'" if line[:1].isprintable() and line else ""
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"
+    is_text = line[:1].isprintable() and not line.startswith("\ufffd")
+    return f"'{fit(line, LONGEST_TEXT)}'" if line and is_text else ""

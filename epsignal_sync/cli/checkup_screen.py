@@ -6,15 +6,15 @@ import contextlib
 import re
 import shutil
 import sys
-import textwrap
 from collections.abc import Iterator
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.status import Status
 from rich.text import Text
 
 from .checkup import Outcome, Result
-from .outputs import plain
+from .outputs import can_show, plain
 
 MARKS = {Outcome.OK: ("✓", "+"), Outcome.FAILED: ("✗", "!"), Outcome.SKIPPED: ("–", "-"), Outcome.NOT_REACHED: (" ", " ")}
 """For each outcome a mark, and the one for a terminal or file that has not that character."""
@@ -22,8 +22,9 @@ STYLES = {Outcome.OK: "green", Outcome.FAILED: "bold red", Outcome.SKIPPED: "yel
 WORD, NAME = 9, 12
 INDENT = 2 + WORD + NAME
 """Columns of the mark, the outcome and the step."""
-NARROWEST = 20
-"""Columns that a text gets at least."""
+NARROWEST = 30
+"""Columns that are enough for a text; where there are fewer it stands below the step."""
+NARROW_INDENT = 4
 WIDEST = 110
 _HALF_A_FINGERPRINT = re.compile(r"(?<![0-9A-F:])([0-9A-F]{2}:){16}")
 
@@ -34,7 +35,7 @@ class CheckupScreen:
     def __init__(self) -> None:
         self._console = Console(highlight=False, markup=False, emoji=False)
         self._on_terminal = sys.stdout.isatty() and self._console.is_terminal
-        self._unicode = _can_show("✓✗–", sys.stdout.encoding)
+        self._unicode = can_show("✓✗–")
 
     @contextlib.contextmanager
     def working(self, step: str) -> Iterator[None]:
@@ -60,26 +61,26 @@ class CheckupScreen:
             self._say_line(f"  --fingerprint {result.pin}", "", "")
 
     def _say(self, head: str, text: str, style: str) -> None:
-        lines = [plain(text)]
-        if self._on_terminal:
-            room = max(NARROWEST, min(WIDEST, shutil.get_terminal_size().columns) - INDENT)
+        text, indent = plain(text), INDENT
+        if not self._on_terminal:
+            self._say_line(head, text, style)
+            return
+        columns = min(WIDEST, shutil.get_terminal_size().columns)
+        too_long = cell_len(text) > columns - INDENT
+        if columns < INDENT + NARROWEST and (too_long or not head.strip()):
+            if head.strip():
+                self._say_line(head.rstrip(), "", style)
+            indent = NARROW_INDENT
+            head = " " * indent
+        elif too_long:
             # A fingerprint that is too long is broken in its middle, between two bytes.
-            halves = _HALF_A_FINGERPRINT.sub(r"\g<0> ", lines[0]) if len(lines[0]) > room else lines[0]
-            lines = textwrap.wrap(halves, room, break_on_hyphens=False) or [""]
-        self._say_line(head, lines[0], style)
-        for line in lines[1:]:
-            self._say_line(" " * INDENT, line, "")
+            text = _HALF_A_FINGERPRINT.sub(r"\g<0> ", text)
+        for line in Text(text).wrap(self._console, max(1, columns - indent)):
+            self._say_line(head, line.plain.rstrip(), style)
+            head = " " * indent
 
     def _say_line(self, head: str, text: str, style: str) -> None:
         if self._on_terminal:
             self._console.print(Text.assemble((head, style), text), soft_wrap=True)
         else:
             print(f"{head}{text}".rstrip(), flush=True)
-
-
-def _can_show(characters: str, encoding: str | None) -> bool:
-    try:
-        characters.encode(encoding or "ascii")
-    except (UnicodeError, LookupError):
-        return False
-    return True

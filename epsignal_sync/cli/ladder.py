@@ -6,7 +6,6 @@ import html
 import pathlib
 import re
 import shutil
-import sys
 from collections.abc import Sequence
 
 import attrs
@@ -18,9 +17,10 @@ from ..ladder import Ladder
 from ..ladder.svg import svg as svg_of
 from ..ladder.text import NEEDED, USUAL_WIDTH, lines
 from ..recording import RecordedCall, Recording
+from ..recording.reading import older_parts
 from .group import commands
 from .monitor import show_warnings
-from .outputs import Screen
+from .outputs import Screen, can_show
 from .recordings import read_recording
 
 MOST_IN_A_PICTURE = 50
@@ -30,7 +30,7 @@ COLORS = {"good": "green", "waiting": "yellow", "bad": "red", "busy": "cyan", "p
 
 @commands.command()
 @click.argument("file", type=click.Path(path_type=pathlib.Path))
-@click.option("--call", "number", type=int, metavar="N", help="One call alone; without: all telephone calls, each with its number.")
+@click.option("--call", "number", type=int, metavar="N", help="One call alone; without: all telephone calls, each with its number N.")
 @click.option("--svg", "out", type=click.Path(path_type=pathlib.Path), metavar="OUT", help="Write a picture to the file OUT.")
 @click.option("--mermaid", is_flag=True, help="For a wiki: one call as a Mermaid diagram, several as Markdown with one each.")
 @click.option("--text", is_flag=True, help="For a terminal, as wide as that; it is what is shown without an option.")
@@ -47,8 +47,8 @@ def ladder(file: pathlib.Path, number: int | None, out: pathlib.Path | None, mer
     """
     if (out is not None) + mermaid + text > 1:
         raise UsageError("--svg, --mermaid and --text exclude each other: give one of them")
-    if out is not None and out.exists() and file.exists() and out.samefile(file):
-        raise UsageError(f"--svg {out} is the recording itself: give another file")
+    if out is not None and any(_is_same(out, part) for part in (file, *older_parts(file))):
+        raise UsageError(f"--svg {out} is the recording itself, or a part of it: give another file")
     show_warnings()
     calls = _chosen(read_recording(file), file, number)
     ladders = [call.ladder() if number is not None else _numbered(call) for call in calls]
@@ -58,6 +58,13 @@ def ladder(file: pathlib.Path, number: int | None, out: pathlib.Path | None, mer
         click.echo(ladders[0].mermaid() if number is not None else _markdown(ladders))
     else:
         _show(ladders)
+
+
+def _is_same(one: pathlib.Path, other: pathlib.Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return False
 
 
 def _chosen(recording: Recording, file: pathlib.Path, number: int | None) -> Sequence[RecordedCall]:
@@ -85,7 +92,7 @@ def _numbered(call: RecordedCall) -> Ladder:
 
 def _show(ladders: Sequence[Ladder]) -> None:
     console = Screen(highlight=False)
-    ascii_only = not _is_drawable(sys.stdout.encoding)
+    ascii_only = not can_show(NEEDED)
     width = shutil.get_terminal_size((USUAL_WIDTH, 24)).columns
     for index, one in enumerate(ladders):
         if index:
@@ -94,14 +101,6 @@ def _show(ladders: Sequence[Ladder]) -> None:
             pieces = Text.assemble(*((piece, COLORS.get(style, style)) for piece, style in line))
             pieces.rstrip()
             console.print(pieces, soft_wrap=True)
-
-
-def _is_drawable(encoding: str | None) -> bool:
-    try:
-        NEEDED.encode(encoding or "ascii")
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
 
 
 def _write(ladders: Sequence[Ladder], out: pathlib.Path) -> None:

@@ -81,4 +81,5 @@ def make_client(*, reconnect: bool = True, **options: Any) -> Client:
 def in_options(text: str) -> str:
     """Return an error's text with the options of the command line instead of the library's parameters."""
     text = re.sub(r"\b(fingerprint|ca_file|client_certificate|client_key)= ?", lambda found: f"--{found[1].replace('_', '-')} ", text)
+    text = text.replace("connect() takes the password as password=", "the password is taken from EPSIGNAL_PASSWORD")
     return text.replace("verify=False", "--no-verify").replace("timeout=", "--timeout")

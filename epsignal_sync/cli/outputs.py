@@ -19,11 +19,17 @@ from rich.table import Table
 from rich.text import Text
 
 from ..call import Call, Party
+from ..looks import clock
 from ..messages import CallState, Cause
 from ..messages.record import masked
 
 ENDED_ROWS = 10
 """Ended calls that the live table keeps."""
+
+NARROW = 60
+"""Columns of a terminal under which the live table shows only the end of a phone's name, and neither the beginning nor the cause."""
+PHONE_ENDING = 6
+"""Characters of that end: MAC addresses begin alike."""
 
 STYLES = {
     "setup": "cyan", "setup-ack": "cyan", "call-proc": "cyan", "alert": "yellow", "connected": "green", "parked": "magenta",
@@ -164,7 +170,7 @@ class CSVRows(_Log):
         )  # fmt: skip
 
     def _write(self, *cells: str | float | None) -> None:
-        self._writer.writerow([harmless(cell) if isinstance(cell, str) else cell for cell in cells])
+        self._writer.writerow([no_formula(cell) if isinstance(cell, str) else cell for cell in cells])
         sys.stdout.flush()
 
 
@@ -172,6 +178,7 @@ class LiveTable:
     """A table of the calls that are up and the last ones that ended, drawn anew as they change."""
 
     def __init__(self, console: Console, title: str) -> None:
+        self._console = console
         self._title = title
         self._rows: dict[Call, Progress] = {}
         self._live = Live(self._draw(), console=console, auto_refresh=False)
@@ -202,23 +209,22 @@ class LiveTable:
 
     def _draw(self) -> Group:
         table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-        # What may become long gives way where the terminal is narrow; the rest of a row stays readable.
-        for heading, gives_way in (("Since", False), ("Phone", False), ("Call", True), ("State", False), ("Time", False), ("Cause", True)):
-            table.add_column(heading, no_wrap=not gives_way)
+        narrow = self._console.width < NARROW
+        shown = ("Phone", "Call", "State", "Time") if narrow else ("Since", "Phone", "Call", "State", "Time", "Cause")
+        for heading in shown:
+            # What may become long gives way; the rest of a row stays readable.
+            table.add_column(heading, no_wrap=heading not in ("Call", "Cause"))
         for row in self._rows.values():
-            since = datetime.fromtimestamp(row.call.started_at).strftime("%H:%M:%S")
             now = row.seconds if row.state == CallState.NULL else max(0.0, row.seconds + time.time() - row.at)
-            cells = (since, row.hw, f"{row.direction} {row.remote}", row.state, clock(now), row.cause_text)
+            cells = {
+                "Since": datetime.fromtimestamp(row.call.started_at).strftime("%H:%M:%S"),
+                "Phone": f"…{row.hw[-PHONE_ENDING:]}" if narrow and len(row.hw) > PHONE_ENDING + 1 else row.hw,
+                "Call": f"{row.direction} {row.remote}", "State": row.state, "Time": clock(now), "Cause": row.cause_text,
+            }  # fmt: skip
             style = STYLES.get(row.state, "")
-            table.add_row(*(Text(plain(cell), style=style, no_wrap=True, overflow="ellipsis") for cell in cells))
+            table.add_row(*(Text(plain(cells[heading]), style=style, no_wrap=True, overflow="ellipsis") for heading in shown))
         # No title of the table: it would wrap at the width of the table, which begins empty.
         return Group(Text(self._title, style="bold", no_wrap=True, overflow="ellipsis"), table)
-
-
-def clock(seconds: float) -> str:
-    """Return a duration as minutes and seconds, with the hours in front if there are any."""
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02}" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def plain(text: str) -> str:
@@ -226,7 +232,16 @@ def plain(text: str) -> str:
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
-def harmless(text: str) -> str:
+def can_show(characters: str) -> bool:
+    """Return whether the encoding of standard output has these characters."""
+    try:
+        characters.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeError, LookupError):
+        return False
+    return True
+
+
+def no_formula(text: str) -> str:
     """Return text from the network as a cell that no spreadsheet takes for a formula."""
     text = plain(text)
     return f"'{text}" if text.lstrip()[:1] in FORMULA_SIGNS and text.strip() else text

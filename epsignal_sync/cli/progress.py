@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterator
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, SpinnerColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from ..looks import fit
 from .outputs import plain
 
 QUIET_TIME = 0.5
 """Seconds before a bar is shown: what is done by then needs none."""
 REDRAW_TIME = 0.1
 LONGEST_TEXT = 40
-"""Characters of the text beside the bar."""
+"""Columns of the text beside the bar."""
 
 
 @contextlib.contextmanager
@@ -49,7 +50,7 @@ class _Bar:
             *columns, TimeElapsedColumn(), console=console, transient=True, auto_refresh=False, redirect_stdout=False,
             expand=total is not None,
         )  # fmt: skip
-        self._task = self._progress.add_task(_shortened(text), total=total)
+        self._task = self._progress.add_task(fit(plain(text), LONGEST_TEXT), total=total)
         self._done = 0.0
         self._finished = threading.Event()
         self._thread = threading.Thread(target=self._draw, name="epsignal-progress", daemon=True)
@@ -71,8 +72,3 @@ class _Bar:
             while not self._finished.wait(REDRAW_TIME):
                 bar.update(self._task, completed=self._done)
                 bar.refresh()
-
-
-def _shortened(text: str) -> str:
-    text = plain(text)
-    return text if len(text) <= LONGEST_TEXT else f"{text[: LONGEST_TEXT - 1]}…"

@@ -50,14 +50,14 @@ class Facts(Protocol):
 
 
 def title(call: Facts, hw: str) -> str:
-    """Return which call it is, of which phone, and who with whom."""
+    """Return who with whom, and which call of which phone it is: by its id, which is no number of the call in a recording."""
     remote, local = _party(call.remote), _party(call.local) if any(call.local) else ""
     if call.incoming is None:
         who = f"with {remote}"
     else:
         from_, to = (remote, local) if call.incoming else (local, remote)
         who = " ".join(f"{word} {one}" for word, one in (("from", from_), ("to", to)) if one)
-    return f"Call {_number(call.id)} of phone {harmless(hw, LONGEST_NAME)}{', started by the app' if call.own else ''}, {who}"
+    return f"Call {who}, {_id(call.id)} of phone {harmless(hw, LONGEST_NAME)}{', started by the app' if call.own else ''}"
 
 
 def facts(call: Facts, began: float) -> str:
@@ -92,5 +92,5 @@ def _party(party: Party) -> str:
     return f"{parts[0]} ({parts[1]})" if len(parts) == 2 else parts[0] if parts else "unknown"
 
 
-def _number(number: int) -> str:
-    return str(number) if abs(number) < 10**20 else "with a long number"
+def _id(number: int) -> str:
+    return f"id {number}" if abs(number) < 10**20 else "a long id"

@@ -63,7 +63,7 @@ class Ladder:
     """
 
     title: str
-    """Which call of which phone, and who with whom."""
+    """Who with whom, and which call of which phone: by its id."""
     facts: str
     """When it was, how long, and how it ended."""
     rows: tuple[Step | Note, ...] = field(repr=False)
@@ -78,7 +78,7 @@ class Ladder:
 
         ``ascii_only`` draws with ``|-->`` instead of box characters. Under 72 columns it is a list instead of a picture.
         """
-        from .text import text
+        from .text import text  # the ways to show a ladder import this module
 
         return text(self, width, ascii_only=ascii_only)
 

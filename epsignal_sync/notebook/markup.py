@@ -8,12 +8,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
-from ..looks import COLORS as COLORS
-from ..looks import JOINERS as JOINERS
-from ..looks import LONGEST_TEXT as LONGEST_TEXT
-from ..looks import clock as clock
-from ..looks import harmless as harmless
-from ..looks import time_of_day as time_of_day
+from ..looks import COLORS, LONGEST_TEXT, harmless
 
 # The class is written more than once to win against the rules that JupyterLab and the classic notebook have for every table.
 _CLASS = ".epsignal" * 3

@@ -8,7 +8,6 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 import attrs
@@ -18,6 +17,7 @@ from ..ladder import Ladder
 from ..ladder.heading import ENDED_BY
 from ..ladder.reading import cause_in_words
 from ..ladder.svg import inline
+from ..looks import clock, local_time, time_of_day
 from ..messages import CallState
 from ..protocol.call_record import CallRecord, Party
 from . import markup
@@ -148,11 +148,11 @@ def call_table(calls: Sequence[Call], now: float, *, with_phone: bool = False) -
     for call in calls:
         phone = [markup.escaped(call.device.hw)] if with_phone else []
         cells = (
-            markup.time_of_day(call.started_at),
+            time_of_day(call.started_at),
             *phone,
             _whom(call),
             call_state(call),
-            markup.clock(_seconds(call, now)),
+            clock(_seconds(call, now)),
             _remarks(call),
         )
         rows.append(("epsignal-past" if call.ended else "", cells))
@@ -231,9 +231,9 @@ def _parties(call: Call) -> Iterator[tuple[str, str]]:
 
 def _times(call: Call, now: float) -> str:
     moments = (("connected", call.connected_at), ("ended", call.ended_at))
-    began = f"began {datetime.fromtimestamp(call.started_at):%Y-%m-%d %H:%M:%S}"
-    when = ", ".join([began, *(f"{what} {markup.time_of_day(at)}" for what, at in moments if at is not None)])
-    lasted = markup.clock(_seconds(call, now))
+    began = f"began {local_time(call.started_at):%Y-%m-%d %H:%M:%S}"
+    when = ", ".join([began, *(f"{what} {time_of_day(at)}" for what, at in moments if at is not None)])
+    lasted = clock(_seconds(call, now))
     if call.connected_at is not None:
         return f"{when} (connected for {lasted}{'' if call.ended else ' so far'})"
     return f"{when} ({lasted}{', never connected' if call.ended else ' so far'})"

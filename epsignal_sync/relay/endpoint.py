@@ -220,7 +220,8 @@ def _verifying_context(ca_file: str | None) -> ssl.SSLContext:
     except ssl.SSLError as error:
         raise UsageError(f"ca_file={ca_file!r} holds no certificate in PEM format: convert it or name another file") from error
     except (OSError, ValueError, TypeError) as error:
-        raise UsageError(f"ca_file={ca_file!r} cannot be read ({error}): name a file with certificates in PEM format") from error
+        why = getattr(error, "strerror", None) or error
+        raise UsageError(f"ca_file={ca_file!r} cannot be read ({why}): name a file with certificates in PEM format") from error
     if ca_file is not None:
         # Python 3.13 does so by itself: whoever names a certificate trusts it, be it the root of its chain or not.
         context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN

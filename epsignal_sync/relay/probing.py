@@ -183,7 +183,7 @@ class Probe:
                         sock.send(request)
                     received = opening.waiter.repeat(sock, partial(sock.recv, LONGEST_GREETING))
                     if received:
-                        return received.decode("latin-1")
+                        return received.decode("utf-8", "replace")
         return ""
 
     # ------------------------------------------------------------ the parts of it

@@ -42,6 +42,17 @@ _log = logging.getLogger("epsignal_sync.simulator.websockets")
 _log.setLevel(logging.INFO)  # at DEBUG the library writes what is in the frames: digests, keys and chats
 
 
+def _in_one_line(record: logging.LogRecord) -> bool:
+    """Take the traceback from what websockets before version 17 logs where a client goes, or says something else, before the upgrade."""
+    if record.exc_info and record.getMessage() == "opening handshake failed":
+        record.msg = f"a client did not open a websocket ({record.exc_info[1]}); with TLS it may have refused the certificate"
+        record.args, record.exc_info = (), None
+    return True
+
+
+_log.addFilter(_in_one_line)
+
+
 class TLSSocket:
     """A TLS socket that one thread may read while another one writes.
 

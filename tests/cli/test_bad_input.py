@@ -214,6 +214,12 @@ def test_without_the_extra_cli(module: str) -> None:
     assert text == f"epsignal: the command line needs {module}: pip install 'epsignal-sync[cli]'\n"
 
 
+def test_ctrl_c_while_the_commands_are_imported() -> None:
+    imports = "class Interrupted:\n    def find_spec(self, name, *_):\n        if name.endswith('.cli.commands'): raise KeyboardInterrupt\n"
+    with Running("demo", start=f"import sys\n{imports}sys.meta_path.insert(0, Interrupted())\n{START}") as epsignal:
+        assert epsignal.end(130) == epsignal.output == ""
+
+
 def test_demo_without_the_extra_simulator() -> None:
     text = failure("demo", code=1, start=without("websockets"))
     assert "websockets" in text and "pip install 'epsignal-sync[cli,simulator]'" in text

@@ -14,9 +14,10 @@ import pytest
 import trustme
 
 from epsignal_sync.cli.run import run
+from epsignal_sync.looks import cells
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
-from ..conftest import HW1
+from ..conftest import HW1, wait_until
 from ..peer import Peer, frame
 from ..relay.certified import Certified
 from ..relay.serving import Handler, Server, read_request, stall, upgrade_response
@@ -104,6 +105,7 @@ def test_the_phone_is_let_go_when_it_ends(pbx: SimulatedPBX, phones: Phones, app
     pbx.second_attach = "refused"
     for _ in range(2):
         examine(pbx.url, "--hw", HW1, code=0)
+        wait_until(lambda: pbx.connections == 0)
 
 
 def test_calls_go_on_while_it_is_attached(pbx: SimulatedPBX, phones: Phones, app: None, login: None) -> None:
@@ -243,6 +245,13 @@ def test_another_service_greets(examine: Examine, scheme: str, step: str, label:
     assert f"{label}: 'SSH-2.0-OpenSSH_9.2?[2J?'" in output and "\x1b" not in output
 
 
+@pytest.mark.parametrize("banner, shown", [("220 Grüße, 日本\r\n".encode(), "'220 Grüße, 日本'"), (b"\xff\xfd\x18" * 10, None)])
+def test_a_greeting_in_any_language_and_one_that_is_no_text(examine: Examine, banner: bytes, shown: str | None) -> None:
+    with Server(saying(banner)) as server:
+        output = examine(f"ws://127.0.0.1:{server.port}{PATH}", code=1)
+    assert (f"unasked it says: {shown}\n" in output) if shown else "it says" not in output
+
+
 def test_a_page_answers(examine: Examine) -> None:
     def page(sock: socket.socket) -> None:
         read_request(sock)
@@ -353,11 +362,12 @@ def answer_until_the_attach(peer: Peer) -> None:
         ((), "no PBX to examine"),
         (("pbx", "--url", "pbx"), "two URLs"),
         (("pbx", "--hw", HW1), "--hw needs a login"),
+        (("wss://me:secret@pbx/",), "the password is taken from EPSIGNAL_PASSWORD"),
         (("http://pbx/",), "write ws://pbx/ instead"),
         (("pbx", "--timeout", "0"), "--timeout takes seconds above 0"),
         (("pbx", "--fingerprint", "12"), "--fingerprint is not a SHA-256 fingerprint"),
         (("ws://pbx", "--fingerprint", "ab" * 32), "--fingerprint has no use on ws://"),
-        (("pbx", "--ca-file", "/nowhere"), "--ca-file '/nowhere' cannot be read"),
+        (("pbx", "--ca-file", "/nowhere"), "--ca-file '/nowhere' cannot be read (No such file or directory)"),
         (("pbx", "--app", "x"), "no password"),
     ],
 )
@@ -399,6 +409,22 @@ def test_a_narrow_terminal_wraps_texts_but_not_what_is_to_be_copied(tls_pbx: Sim
     assert max(len(line) for line in lines if not line.startswith(("  --fingerprint ", "to accept", "epsignal: "))) <= 80
     assert any(len(line) == 80 and line.startswith("  --fingerprint ") for line in lines)
     assert any(re.fullmatch(" *([0-9A-F]{2}:){15}[0-9A-F]{2}", line) for line in lines)  # the second half of it
+
+
+def test_a_very_narrow_terminal_gets_texts_below_the_steps(tls_pbx: SimulatedPBX) -> None:
+    with Running("doctor", tls_pbx.url, columns=40) as epsignal:
+        epsignal.end(1)
+        lines = epsignal.screen_lines
+    assert max(len(line) for line in lines if not line.startswith(("  --fingerprint ", "to accept", "epsignal: "))) <= 40
+    assert "✗ failed   TLS" in lines and "    names: localhost, pbx.example.com" in lines
+
+
+def test_wide_characters_take_two_columns(tmp_path: Path) -> None:
+    context = Certified(None, name="日本" * 10).context(tmp_path)
+    with Server(stall, context) as server, Running("doctor", f"localhost:{server.port}", columns=60) as epsignal:
+        epsignal.end(1)
+        lines = [line for line in epsignal.screen_lines if "日" in line]
+    assert lines and max(len(cells(line)) for line in lines) <= 60
 
 
 def test_a_terminal_without_unicode_gets_other_marks(pbx: SimulatedPBX) -> None:

@@ -79,7 +79,8 @@ NOT_SHOWN = "epsignal: calls without media (presence and the like) are not shown
 def test_all_telephone_calls(recording: pathlib.Path, ladder: Ladder) -> None:
     output, errors = ladder(recording)
     assert errors == NOT_SHOWN
-    assert output.startswith(f"1. Call 3 of phone {HW1}, from 23 to 22\n") and f"\n\n3. Call 5 of phone {HW1}, " in output
+    assert output.startswith(f"1. Call from 23 to 22, id 3 of phone {HW1}\n")
+    assert f"\n\n3. Call from 22 to 22, id 5 of phone {HW1}\n" in output
     assert "├─ setup ────────◆───────────────►│  changed: cg.num 23 -> 023; to 22; media" in output
     assert "│                ╳──────── alert ─┤  dropped\n" in output and "17 User busy, the other side hung up" in output
     assert "\x1b" not in output and "icicle-333" not in output and "ca4a27" not in output
@@ -89,7 +90,8 @@ def test_one_call_is_shown_as_the_library_does(recording: pathlib.Path, ladder: 
     call = eps.Recording(recording).calls[0]
     assert ladder(recording, "--call", "1")[0] == ladder(recording, "--call", "1", "--text")[0] == f"{call.ladder().text(100)}\n"
     assert ladder(recording, "--call", "1", "--mermaid")[0] == f"{call.ladder().mermaid()}\n"
-    assert ladder(recording, "--call", "2")[0].startswith(f"Call 4 of phone {HW1}"), "also one without media"
+    title = ladder(recording, "--call", "2")[0].partition("\n")[0]
+    assert title.endswith(f", id 4 of phone {HW1}"), "also one without media"
 
 
 def test_colors_on_a_terminal_alone(recording: pathlib.Path) -> None:
@@ -134,14 +136,14 @@ def test_picture(recording: pathlib.Path, tmp_path: pathlib.Path, ladder: Ladder
     assert ladder(recording, "--svg", out) == ("", NOT_SHOWN)
     texts = [one.text or "" for one in ET.parse(out).iter("{http://www.w3.org/2000/svg}text")]
     headings = [one for one in texts if "Call" in one]
-    assert headings == [f"1. Call 3 of phone {HW1}, from 23 to 22", f"3. Call 5 of phone {HW1}, from 22 to 22"]
+    assert headings == [f"1. Call from 23 to 22, id 3 of phone {HW1}", f"3. Call from 22 to 22, id 5 of phone {HW1}"]
 
 
 def test_markdown_of_all_calls(recording: pathlib.Path, ladder: Ladder) -> None:
     output, errors = ladder(recording, "--mermaid")
     assert errors == NOT_SHOWN
     assert output.count("```mermaid\nsequenceDiagram\n") == 2 and output.count("\n```\n") == 2
-    assert output.startswith(f"## 1. Call 3 of phone {HW1}, from 23 to 22\n\n")
+    assert output.startswith(f"## 1. Call from 23 to 22, id 3 of phone {HW1}\n\n")
 
 
 def test_picture_of_many_calls(tmp_path: pathlib.Path, ladder: Ladder) -> None:
@@ -158,7 +160,7 @@ def test_picture_of_many_calls(tmp_path: pathlib.Path, ladder: Ladder) -> None:
 def test_recording_that_was_cut(recording: pathlib.Path, ladder: Ladder) -> None:
     recording.write_bytes(recording.read_bytes()[:-20])
     output, errors = ladder(recording)
-    assert errors.startswith("epsignal: ") and "cannot be read" in errors and "Call 5" in output
+    assert errors.startswith("epsignal: ") and "cannot be read" in errors and ", id 5 of" in output
 
 
 def test_call_that_there_is_not(recording: pathlib.Path, ladder: Ladder) -> None:
@@ -188,9 +190,17 @@ def test_picture_that_cannot_be_written(recording: pathlib.Path, tmp_path: pathl
 
 
 def test_picture_in_the_place_of_the_recording(recording: pathlib.Path, ladder: Ladder) -> None:
-    before = recording.read_bytes()
-    assert "is the recording itself" in ladder(recording, "--svg", str(recording), code=2)[1]
-    assert recording.read_bytes() == before
+    older = recording.with_name("calls.jsonl.1")
+    older.write_bytes(recording.read_bytes())
+    for part in (recording, older):
+        before = part.read_bytes()
+        assert "is the recording itself" in ladder(recording, "--svg", str(part), code=2)[1]
+        assert part.read_bytes() == before
+
+
+def test_names_that_no_file_can_have(recording: pathlib.Path, ladder: Ladder) -> None:
+    assert "cannot be read (File name too long)" in ladder("x" * 300, "--svg", "y", code=1)[1]
+    assert "could not be written (File name too long)" in ladder(recording, "--call", "1", "--svg", "x" * 300, code=1)[1]
 
 
 def test_options_that_exclude_each_other(recording: pathlib.Path, tmp_path: pathlib.Path, ladder: Ladder) -> None:

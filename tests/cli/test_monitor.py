@@ -263,6 +263,20 @@ def test_long_name_on_a_narrow_terminal(columns: int, pbx: SimulatedPBX, phones:
     assert [line for line in epsignal.screen_lines if line.strip()][-1].split()[1] == HW1  # what matters is not cut
 
 
+def test_very_narrow_terminal_still_shows_whose_call_it_is(pbx: SimulatedPBX, phones: Phones) -> None:
+    with monitor(pbx, HW1, columns=40) as epsignal:
+        talk(phones)
+        epsignal.read_until("connected")
+        hang_up(phones)
+        epsignal.read_until("null")
+        epsignal.interrupt()
+        epsignal.end(0)
+    lines = [line for line in epsignal.screen_lines if line.strip()]
+    assert max(map(len, lines)) <= 40
+    assert [line.split()[:-1] for line in lines if " connected" in line][-1] == [f"…{HW1[-6:]}", "to", "Bob", "(23)", "connected"]
+    assert lines[-1].split()[:-1] == [f"…{HW1[-6:]}", "to", "Bob", "(23)", "null"]
+
+
 def test_terminal_that_cannot_redraw_gets_lines(pbx: SimulatedPBX, phones: Phones) -> None:
     with monitor(pbx, HW1, columns=80, TERM="dumb") as epsignal:
         talk(phones)

@@ -13,6 +13,7 @@ from epsignal_sync.cli.run import run
 from epsignal_sync.cli.signal_log import SignalLog
 from epsignal_sync.cli.simulate import PhoneOption
 from epsignal_sync.errors import EpSignalError, ReplyTimeout, UsageError
+from epsignal_sync.looks import cells
 from epsignal_sync.messages import Setup, UserInfo
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
@@ -80,6 +81,18 @@ def test_commands_on_a_terminal() -> None:
     # The terminal echoes what is typed wherever the output is at that moment: that is none of the command's lines.
     shown = [line.replace("wait 23 alert", "").replace("quit", "") for line in epsignal.screen_lines]
     assert max(map(len, shown)) <= 80
+
+
+def test_wide_characters_take_two_columns() -> None:
+    with Running("simulate", "--phone", "hw1,22,Alice", "--phone", f"hw2,23,{'日本' * 30}", columns=110) as epsignal:
+        epsignal.read_until("help shows them all.")
+        epsignal.type("call 22 23\n")
+        epsignal.read_until(" alert {")
+        epsignal.type("quit\n")
+        epsignal.end(0)
+    lines = [line.replace("quit", "") for line in epsignal.screen_lines]  # the terminal echoes it wherever the output is
+    cut = [line.partition("…")[0] for line in lines if "日" in line and "…" in line]
+    assert cut and max(len(cells(line)) for line in cut) < 110
 
 
 def test_no_input_at_all_and_an_app() -> None:

@@ -9,7 +9,7 @@ from typing import Any, cast
 import pytest
 
 from epsignal_sync.call import Party
-from epsignal_sync.cli.outputs import CSV_COLUMNS, Progress, harmless
+from epsignal_sync.cli.outputs import CSV_COLUMNS, Progress, no_formula
 from epsignal_sync.cli.view import View
 from epsignal_sync.messages import CallState
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
@@ -52,12 +52,12 @@ def test_states_of_a_call_are_compared_by_their_wire_names() -> None:
 
 @pytest.mark.parametrize("text", ["=1+1", "+49", "-1", "@SUM(A1)", " =1", "＝1", "\t=1", "\r=1"])
 def test_a_formula_is_none_in_a_cell(text: str) -> None:
-    assert not harmless(text).lstrip().startswith(tuple("=+-@＝")) and harmless(text)[1:].isprintable()
+    assert not no_formula(text).lstrip().startswith(tuple("=+-@＝")) and no_formula(text)[1:].isprintable()
 
 
 @pytest.mark.parametrize("text", ["", " ", "alice", "0711", "*21#", "#=", "Ä"])
 def test_other_texts_stay_as_they_are(text: str) -> None:
-    assert harmless(text) == text
+    assert no_formula(text) == text
 
 
 @pytest.mark.parametrize(

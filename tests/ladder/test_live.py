@@ -40,7 +40,7 @@ def test_call_that_is_answered_and_hung_up(client: eps.Client, phones: Phones) -
     phones[1].hangup()
     call.wait_ended(timeout=PATIENCE)
     after = call.ladder()
-    assert during.title == after.title == f"Call {call.id} of phone {HW1}, from Bob (23) to alice (22)"
+    assert during.title == after.title == f"Call from Bob (23) to alice (22), id {call.id} of phone {HW1}"
     assert during.facts.endswith("connected, not over yet") and after.facts.endswith("16 Normal call clearing, the other side hung up")
     assert after.rows[: len(during.rows)] == during.rows and [step.name for step in after.steps][0] == "setup"
     ways = {step.name: (step.start, step.end) for step in after.steps}
@@ -81,7 +81,7 @@ def test_calls_of_the_app_and_their_secrets(client: eps.Client, phones: Phones) 
     call = device.dial("23", channels=media)
     call.wait("alert", timeout=PATIENCE)
     ladder = call.ladder()
-    assert "icicle-333" in call.history[0].text and ladder.title.startswith(f"Call {call.id} of phone {HW1}, started by the app, ")
+    assert "icicle-333" in call.history[0].text and ladder.title.endswith(f", id {call.id} of phone {HW1}, started by the app")
     assert (ladder.steps[0].start, ladder.steps[0].end) == ("app", "PBX") and {step.end for step in ladder.steps[1:]} == {"app"}
     for shown in (ladder.svg(), ladder.mermaid(), ladder.text(100), ladder._repr_html_(), repr(ladder)):
         assert "icicle-333" not in shown and "ca4a27" not in shown

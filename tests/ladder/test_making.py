@@ -106,14 +106,14 @@ def test_signal_that_is_nested_too_deeply() -> None:
     ],
 )  # fmt: skip
 def test_title(attributes: dict[str, object], title: str) -> None:
-    assert ladder(**attributes).title == f"Call 3 of phone {HW1}, {title}"
+    assert ladder(**attributes).title == f"Call {title}, id 3 of phone {HW1}"
 
 
 def test_title_of_a_call_of_the_app() -> None:
-    assert ladder(own=True).title == f"Call 3 of phone {HW1}, started by the app, from Bob (23) to alice (22)"
+    assert ladder(own=True).title == f"Call from Bob (23) to alice (22), id 3 of phone {HW1}, started by the app"
     huge = record()
     huge.id = 10**5_000
-    assert make_ladder(HandMade(huge), "\x1b" * 50, ()).title.startswith(f"Call with a long number of phone {chr(0xFFFD) * 35}…")
+    assert make_ladder(HandMade(huge), "\x1b" * 50, ()).title.endswith(f", a long id of phone {chr(0xFFFD) * 35}…")
 
 
 @pytest.mark.parametrize(

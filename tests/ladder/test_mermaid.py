@@ -29,7 +29,7 @@ SYNTAX = re.compile("|".join(f"(?:{line})" for line in LINES))
 def test_diagram() -> None:
     assert without_times(ladder(*EVERYTHING).mermaid()) == textwrap.dedent("""\
         sequenceDiagram
-            title Call 3 of phone 0090334f1a2b, from Bob (23) to alice (22)
+            title Call from Bob (23) to alice (22), id 3 of phone 0090334f1a2b
             participant PBX
             participant app
             participant phone

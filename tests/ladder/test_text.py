@@ -71,7 +71,7 @@ def test_list_on_a_narrow_terminal() -> None:
 def test_heading() -> None:
     text = ladder(CHANGED, ended_at=1_700_000_010.25, ended_by="pbx", cause={"num": 17}).text(200)
     assert without_times(text).splitlines()[:3] == [
-        "Call 3 of phone 0090334f1a2b, from Bob (23) to alice (22)",
+        "Call from Bob (23) to alice (22), id 3 of phone 0090334f1a2b",
         "YYYY-MM-DD HH:MM:SS, never connected, over after 0:10, 17 User busy, the other side hung up",
         "",
     ]

@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import epsignal_sync as eps
+from epsignal_sync import looks
 from epsignal_sync.call import Call, Party
 from epsignal_sync.device import Device
 from epsignal_sync.messages import Alert, Channels, FacilitySignal, Ice, Setup, SrtpKey
@@ -272,7 +273,7 @@ def test_ten_thousand_calls(client: eps.Client) -> None:
         device._table.live[number] = CallRecord(number, 1_700_000_000.0 + number)
     shown = page(device)
     assert len(shown.rows) == 1 + pictures.MOST_ROWS and "and 9,950 more calls" in shown.text
-    assert shown.rows[-1][0] == markup.time_of_day(1_700_010_000.0), "the newest are shown, in their order"
+    assert shown.rows[-1][0] == looks.time_of_day(1_700_010_000.0), "the newest are shown, in their order"
     assert sum(record.view is not None for record in device._table.live.values()) == pictures.MOST_ROWS
     assert len(device._repr_html_()) < 50_000
 
@@ -314,7 +315,7 @@ def check_harmless(html: str) -> None:
     shown = Page(html)
     for text in [*shown.texts, *(line for signal in shown.signals for line in signal[0].split("\n"))]:
         for character in text:
-            fine = character.isprintable() or unicodedata.category(character) == "Zs" or character in markup.JOINERS
+            fine = character.isprintable() or unicodedata.category(character) == "Zs" or character in looks.JOINERS
             assert fine, f"{character!r} is shown"
     assert all(len(text) <= 400 for text in shown.texts)
     html.encode("utf-8")
@@ -361,7 +362,7 @@ def test_hostile_names_of_the_program_itself(hw: str, app: str) -> None:
 @given(anything)
 def test_any_text_is_shown_as_text(text: str) -> None:
     html = markup.escaped(text)
-    assert re.fullmatch(r"<bdi>[^<>]*</bdi>", html) and len(Page(f"<div>{html}</div>").text) <= markup.LONGEST_TEXT
+    assert re.fullmatch(r"<bdi>[^<>]*</bdi>", html) and len(Page(f"<div>{html}</div>").text) <= looks.LONGEST_TEXT
 
 
 @pytest.mark.parametrize(
@@ -372,7 +373,7 @@ def test_any_text_is_shown_as_text(text: str) -> None:
     ],
 )  # fmt: skip
 def test_harmless(text: str, shown: str) -> None:
-    assert markup.harmless(text) == shown
+    assert looks.harmless(text) == shown
 
 
 def test_hostile_name_from_the_network(pbx: SimulatedPBX, client: eps.Client, phones: Phones) -> None:
@@ -416,7 +417,7 @@ def luminance(color: str) -> float:
 
 
 @pytest.mark.parametrize("ground", ["#ffffff", "#111111", "#1f1f1f"])
-@pytest.mark.parametrize("color", markup.COLORS.values())
+@pytest.mark.parametrize("color", looks.COLORS.values())
 def test_colors_are_seen_in_light_and_dark_themes(ground: str, color: str) -> None:
     """JupyterLab, the classic notebook and VS Code: WCAG 2 asks 3 to 1 of what is no text."""
     lighter, darker = sorted((luminance(ground), luminance(color)), reverse=True)
@@ -428,7 +429,7 @@ def test_text_has_the_color_of_the_theme(client: eps.Client, phones: Phones) -> 
     for one in (client, device, connected_call(device, phones)):
         html = one._repr_html_()
         assert not re.search(r"[^-]color:|background:(?!transparent|#)|@import|url\(", html)
-        assert all(fill in ("currentColor", "none", *markup.COLORS.values()) for fill in re.findall(r'(?:fill|stroke)="([^"]*)"', html))
+        assert all(fill in ("currentColor", "none", *looks.COLORS.values()) for fill in re.findall(r'(?:fill|stroke)="([^"]*)"', html))
 
 
 def test_nothing_of_it_is_imported_before_it_is_used() -> None:

@@ -50,7 +50,7 @@ def test_code_blocks_run(
     assert callable(replayed)
     replayed()
     output = capsys.readouterr().out
-    assert re.search(r"^Call \d+ of phone .*Bob \(23\)", output, re.MULTILINE), "the ladder"
+    assert re.search(r"^Call .*Bob \(23\).*, id \d+ of phone", output, re.MULTILINE), "the ladder"
     assert re.search(r"^\d+ messages, 0 missing$", output, re.MULTILINE)
     assert re.search(rf"^\d {HW1} Bob \(23\) Normal call clearing pbx$", output, re.MULTILINE)
     assert "    pbx -> phone setup forwarded" in output and re.search(rf"^{HW1} +23 +1$", output, re.MULTILINE)

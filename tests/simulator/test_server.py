@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import select
 import socket
 import ssl
@@ -402,6 +403,15 @@ def test_job_that_fails_does_not_stop_the_pbx(pbx: SimulatedPBX, caplog: pytest.
     phone = pbx.add_phone("aa", number="22", sip="alice")
     assert phone.call("99").wait("null") == "null"
     until(lambda: sum("failed" in record.message for record in caplog.records) == 2, "not logged")
+
+
+def test_connection_that_is_no_websocket_is_one_line_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        raise ValueError("no HTTP request")
+    except ValueError:  # as websockets 16 does it; 17 says nothing
+        logging.getLogger("epsignal_sync.simulator.websockets").error("opening handshake failed", exc_info=True)
+    assert [record.exc_info for record in caplog.records] == [None]
+    assert "did not open a websocket (no HTTP request)" in caplog.text and "Traceback" not in caplog.text
 
 
 def test_log_can_be_followed(no_leaks: None) -> None:
