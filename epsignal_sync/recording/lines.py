@@ -38,9 +38,14 @@ depends on how deep the calls of Python functions are at that moment."""
 OWN, FORWARDED = "own", "forwarded"
 """Two of the verdicts."""
 
+LOGIN = frozenset({"AppChallenge", "AppChallengeResult", "AppLogin", "AppLoginResult"})
+"""The ``mt`` of what proves the password to the PBX: it stays out of a recording, also where secrets are wanted in it."""
+
 CONNECTED, LOST, ENDED, CLOSED, MISSING = "connected", "lost", "ended", "closed", "missing"
 """The events: logged in; the connection was lost, and is made again; lost for good; the app has closed it; messages that
 are not in the file, since it could not be written."""
+ENDS = frozenset({LOST, ENDED, CLOSED})
+"""Those after which the connection is gone."""
 
 
 @frozen(kw_only=True)
@@ -125,6 +130,11 @@ class RecordedMessage:
 
 
 Line = Beginning | RecordedEvent | RecordedMessage
+
+
+def is_sent_on_by_app(message: RecordedMessage) -> bool:
+    """Whether the app has sent on itself what it had received (``forward=False``): the same message stands before, as it came."""
+    return message.sender == APP and message.verdict != OWN
 
 
 class LineError(ValueError):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, overload
 
 from ..errors import RecordingError, UsageError
 from ..messages.record import printable
-from .calls import CallFinder, RecordedCall
+from .calls import RecordedCall, find_calls
 from .lines import Beginning, Line, LineError, NewerVersion, RecordedEvent, RecordedMessage, parse_line
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class Recording(Sequence[RecordedMessage]):
         Found when it is first asked for, which takes some times as long as reading did.
         """
         if self._calls is None:
-            self._calls = tuple(self._find_calls())
+            self._calls = tuple(find_calls(self.lines(), self))
         return self._calls
 
     def to_dataframe(self) -> DataFrame:
@@ -102,21 +102,6 @@ class Recording(Sequence[RecordedMessage]):
     def __repr__(self) -> str:
         damaged = f", {self.damaged} lines damaged" if self.damaged else ""
         return f"<Recording {printable(str(self.path))}: {len(self)} messages{damaged}>"
-
-    def _find_calls(self) -> list[RecordedCall]:
-        finder = CallFinder(self)
-        between = iter([*self._before, (len(self), None)])
-        at, other = next(between)
-        for index, message in enumerate(self):
-            while other is not None and at <= index:
-                _take(finder, other)
-                at, other = next(between)
-            finder.take_message(index, message)
-        while other is not None:
-            _take(finder, other)
-            at, other = next(between)
-        finder.finish()
-        return finder.calls
 
     # ------------------------------------------------------------ reading
 
@@ -223,13 +208,6 @@ def _message(text: bytes) -> RecordedMessage:
     line = parse_line(text)
     assert isinstance(line, RecordedMessage)  # it was one when it was read
     return line
-
-
-def _take(finder: CallFinder, line: Beginning | RecordedEvent) -> None:
-    if isinstance(line, Beginning):
-        finder.take_beginning(line)
-    else:
-        finder.take_event(line)
 
 
 def _name(path: Path) -> str:
