@@ -14,15 +14,13 @@ from pathlib import Path
 
 from ..errors import RecordingError
 from .lines import beginning_line
-from .reading import begins_a_recording, older_part
+from .reading import LONGEST_BEGINNING, begins_a_recording, older_part, open_older_part
 
 if sys.platform != "win32":
     import fcntl
 
 LARGEST_PIECE = 1024 * 1024
 """Bytes that are written at a time, but for a longer line."""
-LONGEST_BEGINNING = 4096
-"""Bytes of a file that are read to see whether it is a recording."""
 
 Waiting = deque[tuple[bytes, int]]
 """Lines that are to be written, each with how many messages it stands for: 1, or 0 for an event."""
@@ -69,9 +67,7 @@ class RecordingFile:
         for number in range(1, self._keep + 1):
             part = older_part(self.path, number)
             if os.path.lexists(part):
-                if stat.S_ISFIFO(os.stat(part).st_mode):
-                    raise RecordingError(f"{part} is no ordinary file, and has the name of an older part: take another name")  # would block
-                with open(part, "rb") as file:
+                with open_older_part(part) as file:
                     begins_a_recording(part, file.readline(LONGEST_BEGINNING))
 
     def append(self, waiting: Waiting) -> None:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, overload
 
@@ -21,6 +23,9 @@ from .lines import Beginning, Line, LineError, NewerVersion, RecordedEvent, Reco
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+LONGEST_BEGINNING = 4096
+"""Bytes in which the first line has to end: where it does not, nothing more is read to see that this is no recording."""
 
 LOG = logging.getLogger("epsignal_sync.recording")
 
@@ -121,7 +126,7 @@ class Recording(Sequence[RecordedMessage]):
         # All before the first is read, the newest first: what is rotated meanwhile is met twice rather than missed.
         for path in (self.path, *older_parts(self.path)):
             try:
-                file = stack.enter_context(open(path, "rb"))
+                file = stack.enter_context(open(path, "rb") if path == self.path else open_older_part(path))
             except OSError as error:
                 if not parts and isinstance(error, FileNotFoundError) and older_part(path, 1).exists():
                     continue  # a crash between two files
@@ -134,15 +139,15 @@ class Recording(Sequence[RecordedMessage]):
 
     def _read_part(self, path: Path, file: BinaryIO, done: float, progress: Callable[[float], None] | None) -> float:
         damaged, told = array("Q"), done
-        number = 0
-        for number, text in enumerate(file, 1):  # noqa: B007  # how many there are is asked for below
+        first = file.readline(LONGEST_BEGINNING)
+        if not first:
+            raise RecordingError(f"{_name(path)} is no recording: it is empty; give the file that was named when it was recorded")
+        for number, text in enumerate(chain([first], file), 1):  # noqa: B007  # how many there are is asked for below
             self._read_line(path, number, text, damaged)
             done += len(text)
             if progress is not None and done - told >= 1_000_000:
                 told = done
                 progress(done)
-        if number == 0:
-            raise RecordingError(f"{_name(path)} is no recording: it is empty; give the file that was named when it was recorded")
         if damaged:
             self.damaged += len(damaged)
             which = f"line {damaged[0]}" if len(damaged) == 1 else f"{len(damaged)} lines, the first is line {damaged[0]},"
@@ -190,6 +195,13 @@ def older_parts(path: Path) -> Iterator[Path]:
     while os.path.lexists(part := older_part(path, number)):
         yield part
         number += 1
+
+
+def open_older_part(path: Path) -> BinaryIO:
+    """Open an older part for reading. Raises OSError; RecordingError for a pipe and the like, which would be waited for for ever."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise RecordingError(f"{_name(path)} is no ordinary file, and has the name of an older part: move it away, or take another name")
+    return open(path, "rb")
 
 
 def begins_a_recording(path: Path, text: bytes) -> None:

@@ -15,6 +15,7 @@ import epsignal_sync as eps
 from epsignal_sync.messages.record import masked
 from epsignal_sync.protocol.jsontext import dumps, loads
 from epsignal_sync.recording.lines import DEEPEST, RecordedMessage, beginning_line, message_line
+from epsignal_sync.recording.reading import LONGEST_BEGINNING
 
 from .writing import HW, Lines, call_of_three
 
@@ -229,6 +230,19 @@ def test_older_part_that_is_something_else(path: Path) -> None:
     Lines().write(path)
     path.with_name(path.name + ".1").write_text("hello")
     assert f"{path}.1 is no recording" in refusal(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_older_part_that_is_a_pipe(path: Path) -> None:
+    Lines().write(path)
+    os.mkfifo(f"{path}.1")
+    assert f"{path}.1 is no ordinary file, and has the name of an older part: move it away" in refusal(path)
+
+
+def test_first_line_that_has_no_end_where_it_should(path: Path) -> None:
+    line = Lines().data[:-2]
+    path.write_bytes(line + b',"more":"' + b"x" * LONGEST_BEGINNING + b'"}\n')
+    assert "is no recording, line 1: it is no JSON" in refusal(path)
 
 
 def test_file_that_is_not_there(path: Path) -> None:
