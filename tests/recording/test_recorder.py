@@ -227,6 +227,7 @@ def test_closed_client(path: Path) -> None:
     client.close()
     with pytest.raises(eps.ClosedError):
         client.record(path)
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(
