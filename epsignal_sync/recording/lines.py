@@ -31,6 +31,9 @@ MARK = "epsignal_recording"
 PBX, APP, PHONE = "pbx", "app", "phone"
 PLACES = frozenset({PBX, APP, PHONE})
 
+FIRST_TIME, LAST_TIME = -62_135_596_800, 253_402_300_799
+"""The first and the last second that :func:`time_text` can write, of the years 1 and 9999."""
+
 DEEPEST = 500
 """Objects and lists inside of each other in a line that is read. Deeper ones could be read here and not be shown there: it
 depends on how deep the calls of Python functions are at that moment."""
@@ -266,6 +269,9 @@ def _message(at: float, data: dict[str, Any]) -> RecordedMessage:
 
 def _time(data: dict[str, Any]) -> float:
     try:
-        return datetime.fromisoformat(data["time"]).timestamp()
+        at = datetime.fromisoformat(data["time"]).timestamp()
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         raise LineError("it has no time") from None
+    if not FIRST_TIME <= at <= LAST_TIME:  # it is in another time zone, and could not be written in UTC
+        raise LineError("it has no time")
+    return at

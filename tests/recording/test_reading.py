@@ -98,6 +98,14 @@ def test_damaged_lines_in_the_middle(path: Path, caplog: pytest.LogCaptureFixtur
     assert "4 lines, the first is line 3, of" in caplog.text
 
 
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.999999+00:00"])
+def test_time_that_could_not_be_written(path: Path, time: str) -> None:
+    lines = Lines()
+    call_of_three(lines)
+    lines.lines.append(f'{{"time":"{time}","event":"x"}}\n'.encode())
+    assert eps.Recording(lines.write(path)).damaged == 1
+
+
 @pytest.mark.parametrize("quick", [True, False])
 def test_line_that_is_nested_so_deep_that_it_could_not_be_shown(path: Path, monkeypatch: pytest.MonkeyPatch, quick: bool) -> None:
     if not quick:
