@@ -52,6 +52,8 @@ def play_to_app(file: pathlib.Path, speed: float, out: pathlib.Path | None, comm
                 code = _run(pbx, command)
             else:
                 _wait(pbx, file)
+            if pbx.over:
+                pbx.wait_over()  # raises what has gone wrong, if anything has
         except KeyboardInterrupt as end:  # what went through until then is worth something
             code = TERMINATED if isinstance(end, _Terminated) else 0
         except EpSignalError:

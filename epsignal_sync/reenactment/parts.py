@@ -82,7 +82,7 @@ class Part:
     @property
     def named(self) -> str:
         """The other party, in words."""
-        return self.party or "somebody unknown"
+        return self.party[:80] or "somebody unknown"
 
 
 @frozen

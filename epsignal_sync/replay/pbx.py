@@ -222,4 +222,4 @@ def _calls(lines: list[Line]) -> list[RecordedCall]:
 def _party(party: Any) -> str:
     """Return who a setup calls, in a word."""
     values = [party.get("num"), party.get("sip")] if isinstance(party, dict) else []
-    return next((value for value in values if isinstance(value, str) and value), "somebody without a number")
+    return next((value[:80] for value in values if isinstance(value, str) and value), "somebody without a number")
