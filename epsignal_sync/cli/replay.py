@@ -1,4 +1,4 @@
-"""The command that plays a recording: to an app, or with --against its app's part to a PBX."""
+"""The command ``epsignal replay``: its options, and which side of the recording it plays, to an app or with --against to a PBX."""
 
 from __future__ import annotations
 

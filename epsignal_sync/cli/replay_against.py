@@ -1,4 +1,7 @@
-"""Playing the app's part of a recording on a PBX: says what it will do, asks, does it, and shows what came differently."""
+"""``epsignal replay --against`` a PBX: says what it will do, asks, does it, and shows what came differently.
+
+How it is done stands in :mod:`..reenactment`.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Playing a recording to an app that is started for it, or that somebody starts."""
+"""``epsignal replay`` to an app that is started for it, or that somebody starts. How it is played stands in :mod:`..replay`."""
 
 from __future__ import annotations
 

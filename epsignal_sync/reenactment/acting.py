@@ -1,4 +1,4 @@
-"""Doing on a PBX what the app did in a recording: with the ordinary client, so that the phones work whatever happens here."""
+"""Doing on a PBX what the app did in a recording, with the ordinary client: the phones work whatever happens here. Knows no file."""
 
 from __future__ import annotations
 
