@@ -95,6 +95,7 @@ def _intentions(script: Script, names: Mapping[str, str], url: str) -> list[str]
         *([f"  and make {len(own) - 10} more calls"] if len(own) > 10 else []),
         f"  in {counted(len(script.parts) - len(own), 'call')} of the phones: {counted(count['change'], 'message')} changed, "
         f"{count['drop']} dropped, {count['say']} of its own said",
+        *(["Secrets are masked in the recording: *** is sent in their places."] if script.masked else []),
         "Phones ring, and whoever is called is called in earnest. All else is forwarded at once. Ctrl-C ends it.",
     ]  # fmt: skip
 

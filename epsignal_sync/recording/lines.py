@@ -19,7 +19,7 @@ from typing import Any
 from attrs import field, frozen
 
 from ..messages import Message
-from ..messages.record import SECRET_KEYS, masked
+from ..messages.record import MASK, SECRET_KEYS, masked
 from ..protocol.codec import decode
 from ..protocol.jsontext import dumps, loads, loads_exact
 
@@ -138,6 +138,20 @@ Line = Beginning | RecordedEvent | RecordedMessage
 def is_sent_on_by_app(message: RecordedMessage) -> bool:
     """Whether the app has sent on itself what it had received (``forward=False``): the same message stands before, as it came."""
     return message.sender == APP and message.verdict != OWN
+
+
+def has_mask(value: Any) -> bool:
+    """Whether a secret in a message was masked when it was recorded."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
+        elif one == MASK:
+            return True
+    return False
 
 
 class LineError(ValueError):

@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 
 from ..recording.calls import RecordedCall
 from ..recording.differences import party
-from ..recording.lines import APP, PHONE, RecordedMessage
+from ..recording.lines import APP, PHONE, RecordedMessage, has_mask
 
 UNCHANGED = ("forwarded", "bypassed", "own")
 
@@ -102,6 +102,14 @@ class Script:
     def awaited(self) -> list[Part]:
         """Those whose calls are waited for."""
         return [part for part in self.parts if part.awaited]
+
+    @property
+    def masked(self) -> bool:
+        """Whether a secret that the app has sent is masked in the recording: the mask would be sent in its place."""
+        said: list[Any] = [part.setup for part in self.parts]
+        said += [deed.signal for part in self.parts for deed in part.deeds]
+        said += [one.fields for part in self.parts for verdict in part.verdicts.values() for one in verdict.signals]
+        return has_mask(said)
 
     def count(self) -> dict[str, int]:
         """Return how many calls it has started, and how many messages it has changed, dropped and added."""

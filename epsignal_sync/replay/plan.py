@@ -8,8 +8,7 @@ from typing import Any
 
 from attrs import define, field
 
-from ..messages.record import MASK
-from ..recording.lines import APP, ENDS, LOGIN, OWN, Beginning, Line, RecordedEvent, RecordedMessage, is_sent_on_by_app
+from ..recording.lines import APP, ENDS, LOGIN, OWN, Beginning, Line, RecordedEvent, RecordedMessage, has_mask, is_sent_on_by_app
 
 
 @define(eq=False)
@@ -129,7 +128,7 @@ class Plan:
                 # A clock that was set back is no reason to wait, and not to wait twice either.
                 gap = 0.0 if at is None else max(0.0, line.at - at)
                 at = line.at if at is None else max(at, line.at)
-                self.masked = self.masked or _has_mask(line.data)
+                self.masked = self.masked or has_mask(line.data)
                 step = Step(line, gap, section, own=self._own_call(line, section))
                 self._link(step)
                 yield step
@@ -165,16 +164,3 @@ def called_party(data: dict[str, Any]) -> Any:
     """Return who a setup calls, as JSON."""
     sig = data.get("sig")
     return sig.get("cd") if isinstance(sig, dict) else None
-
-
-def _has_mask(value: Any) -> bool:
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            waiting.extend(one.values())
-        elif isinstance(one, list):
-            waiting.extend(one)
-        elif one == MASK:
-            return True
-    return False

@@ -128,6 +128,12 @@ def test_call_in_which_the_app_called_somebody_ends_sooner(pbx: SimulatedPBX, ph
         assert "24 was not called: the call in which the app did that ended sooner this time\n" in epsignal.end(0)
 
 
+def test_masked_secret_is_told(tmp_path: pathlib.Path) -> None:
+    path = str(Script().attached().pbx(3, "setup").app(3, "channels", channels={"key": {"b": "00"}}).write(tmp_path))
+    with Running("replay", path, "--against", "ws://127.0.0.1:1", "--yes", variables=LOGIN) as epsignal:
+        assert "Secrets are masked in the recording: *** is sent in their places.\n" in epsignal.end(1)
+
+
 def test_connection_that_is_lost(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path) -> None:
     path = Script().attached().app(-5, "setup", cd={"num": "24"}, channel=-1).call_through(3).write(tmp_path)
     with Running("replay", str(path), "--against", pbx.url, "--yes", "--speed", "0", variables=LOGIN) as epsignal:
