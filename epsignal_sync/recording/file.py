@@ -135,10 +135,11 @@ class RecordingFile:
         """Give the file the name of an older part, and begin another one."""
         if sys.platform == "win32":
             self.close()  # there an open file cannot be renamed
-        for number in range(self._keep, 0, -1):
-            newer = self.path if number == 1 else older_part(self.path, number - 1)
-            if os.path.lexists(newer):
-                os.replace(newer, older_part(self.path, number))
+        parts = [self.path, *(older_part(self.path, number) for number in range(1, self._keep + 1))]
+        # Only up to the first name that is free: where the last step fails and is tried again, it must not push the oldest part out.
+        free = next((index for index, part in enumerate(parts) if not os.path.lexists(part)), self._keep)
+        for index in range(free, 0, -1):
+            os.replace(parts[index - 1], parts[index])
         self.close()
         self.open(continued=True)
 

@@ -186,7 +186,10 @@ class Recorder:
                 self._closing = True
                 self._missing += sum(type(entry) is Taken for entry in self._queue)
                 self._queue.clear()
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError as error:  # so a file system in the network says that it has not written what it took
+                LOG.warning("the end of %s may be missing (%s): check the space there", self.path, error.strerror or type(error).__name__)
             if self._missing:
                 LOG.warning("%d messages are missing in %s, since they could not be written", self._missing, self.path)
 
