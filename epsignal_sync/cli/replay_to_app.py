@@ -60,9 +60,11 @@ def play_to_app(file: pathlib.Path, speed: float, out: pathlib.Path | None, comm
             if out is not None:
                 out.unlink(missing_ok=True)  # made above, and empty: it would be in the way of the next try
             raise
-    if out is not None:
-        write(out, pbx.result())
-    _summarize(pbx, file, out)
+    try:
+        _summarize(pbx, file, out)
+    finally:  # what went wrong with the one is no reason to lose the other
+        if out is not None:
+            write(out, pbx.result())
     return code
 
 

@@ -96,6 +96,15 @@ def test_fault_while_it_is_played_is_told(tmp_path: pathlib.Path) -> None:
         assert epsignal.end(1).endswith("AttributeError\n")
 
 
+def test_disk_that_is_full_at_the_end(tmp_path: pathlib.Path) -> None:
+    out = tmp_path / "out.jsonl"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
+    command = ("replay", str(calls(tmp_path)), "--speed", "0", "--record", str(out), "--", sys.executable, "-c", "")
+    with Running(*command, start=f"{limit}{START}") as epsignal:
+        errors = epsignal.end(1)
+    assert "2 calls are different" in errors and f"{out} could not be written to its end (File too large): what is there" in errors
+
+
 def test_ctrl_c_before_any_app(tmp_path: pathlib.Path) -> None:
     with Running("replay", str(calls(tmp_path))) as epsignal:
         epsignal.read_until("Ctrl-C ends it.")
