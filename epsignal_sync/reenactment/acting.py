@@ -60,7 +60,7 @@ class Actor:
         self._ties = itertools.count()
         self._changed = threading.Condition()
         self._closed = False
-        self._busy = 0
+        self._busy = False
         self._thread = threading.Thread(target=self._run, name="epsignal-reenactment", daemon=True)
 
     def listen(self) -> None:
@@ -178,14 +178,16 @@ class Actor:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._busy = 0
+                self._busy = False
                 self._changed.notify_all()
                 while not self._closed and (not self._agenda or self._agenda[0][0] > time.monotonic()):
                     self._changed.wait(min(LOOK, self._agenda[0][0] - time.monotonic()) if self._agenda else LOOK)
                 if self._closed:
                     return
                 _, _, deed, live, name = heapq.heappop(self._agenda)
-                self._busy = 1
+                self._busy = True
+                if deed.starts is not None:
+                    deed.starts.taken = True
             try:
                 self._do(deed, live, self._devices[name])
             except CallEndedError as error:
@@ -193,6 +195,8 @@ class Actor:
                     self._failures.append(str(error))
             except EpSignalError as error:
                 self._failures.append(str(error))
+            except Exception as error:  # a fault of this library: without the thread there would be no end
+                self._failures.append(f"something that the app did could not be done ({type(error).__name__}: {error}): please report it")
 
     def _do(self, deed: Deed, live: _Live | None, device: Device) -> None:
         if deed.starts is not None:
@@ -202,8 +206,6 @@ class Actor:
 
     def _start(self, part: Part, device: Device, *, to_device: bool) -> None:
         """Start a call of the app as it did."""
-        with self._changed:
-            part.taken = True
         setup = _signal(part.setup)
         assert isinstance(setup, Setup)
         party = setup.cg if to_device else setup.cd

@@ -16,7 +16,7 @@ from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 from ..conftest import HW1, HW2, PATIENCE
 from ..replay.script import Script
 from ..talking import call_through
-from .running import Running, failure
+from .running import START, Running, failure
 
 LOGIN = {"EPSIGNAL_APP": "phones", "EPSIGNAL_PASSWORD": "pwd"}
 Phones = tuple[SimulatedPhone, SimulatedPhone]
@@ -132,6 +132,13 @@ def test_masked_secret_is_told(tmp_path: pathlib.Path) -> None:
     path = str(Script().attached().pbx(3, "setup").app(3, "channels", channels={"key": {"b": "00"}}).write(tmp_path))
     with Running("replay", path, "--against", "ws://127.0.0.1:1", "--yes", variables=LOGIN) as epsignal:
         assert "Secrets are masked in the recording: *** is sent in their places.\n" in epsignal.end(1)
+
+
+def test_fault_while_it_is_done_comes_to_an_end(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path) -> None:
+    path = Script().attached().app(-5, "setup", cd={"num": "24"}, channel=-1).write(tmp_path)
+    fails = "from epsignal_sync.reenactment import acting\nacting.Actor._do = lambda *_: 1 / 0\n"
+    with Running("replay", str(path), "--against", pbx.url, "--yes", variables=LOGIN, start=f"{fails}{START}") as epsignal:
+        assert "could not be done (ZeroDivisionError: division by zero): please report it\n" in epsignal.end(0)
 
 
 def test_connection_that_is_lost(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path) -> None:
