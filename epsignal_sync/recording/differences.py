@@ -203,7 +203,7 @@ def _streams(messages: Sequence[RecordedMessage]) -> dict[tuple[str, bool], list
 def _pair(a: RecordedMessage | None, b: RecordedMessage | None) -> MessagePair:
     if a is None or b is None:
         return MessagePair(a=a, b=b)
-    effects = _effect(a), _effect(b)
+    effects = effect(a), effect(b)
     fields: Iterable[Field] = ()
     if a.sender == APP:
         fields = _different(_fields(a.data), _fields(b.data))
@@ -212,8 +212,8 @@ def _pair(a: RecordedMessage | None, b: RecordedMessage | None) -> MessagePair:
     return MessagePair(a=a, b=b, verdicts=None if effects[0] == effects[1] else effects, fields=tuple(fields))
 
 
-def _effect(message: RecordedMessage) -> str:
-    """Return what became of a message, in a word."""
+def effect(message: RecordedMessage) -> str:
+    """Return what became of a message, in words."""
     # Whether it was asked about or not: it went on as it came.
     return {"bypassed": "forwarded", None: "not forwarded"}.get(message.verdict, message.verdict or "")
 
