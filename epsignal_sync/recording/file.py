@@ -10,6 +10,7 @@ import stat
 import sys
 import time
 from collections import deque
+from itertools import pairwise
 from pathlib import Path
 
 from ..errors import RecordingError
@@ -135,11 +136,12 @@ class RecordingFile:
         """Give the file the name of an older part, and begin another one."""
         if sys.platform == "win32":
             self.close()  # there an open file cannot be renamed
-        parts = [self.path, *(older_part(self.path, number) for number in range(1, self._keep + 1))]
-        # Only up to the first name that is free: where the last step fails and is tried again, it must not push the oldest part out.
-        free = next((index for index, part in enumerate(parts) if not os.path.lexists(part)), self._keep)
-        for index in range(free, 0, -1):
-            os.replace(parts[index - 1], parts[index])
+        # Only up to the first name that is free: where the last step fails and is tried again, no older part may be pushed out.
+        parts = [self.path]
+        while os.path.lexists(parts[-1]) and len(parts) <= self._keep:
+            parts.append(older_part(self.path, len(parts)))
+        for newer, older in reversed(list(pairwise(parts))):
+            os.replace(newer, older)
         self.close()
         self.open(continued=True)
 

@@ -18,6 +18,9 @@ from .recorder import Recorder, connected_event
 if TYPE_CHECKING:
     from ..connection import Connection
 
+MOST_KEPT = 10_000
+"""Older parts of a recording: each of their names is looked at before it begins."""
+
 
 class Recordable(EventSource):
     """The part of a Client that records what goes through it. What it uses of the client is declared here and set there."""
@@ -48,8 +51,8 @@ class Recordable(EventSource):
         self._process.check()
         check_switches(secrets=secrets)
         check_sizes(max_size=max_size)
-        if type(keep) is not int or keep < 1:
-            raise UsageError(f"keep= takes a number of files from 1 on, not {keep!r:.80}")
+        if type(keep) is not int or not 1 <= keep <= MOST_KEPT:
+            raise UsageError(f"keep= takes a number of files from 1 to {MOST_KEPT}, not {keep!r:.80}")
         if self._closed:  # asked again below: it may be closed meanwhile
             raise ClosedError("the client was closed")
         file = _open(path, secrets, max_size, keep)

@@ -232,8 +232,12 @@ def test_closed_client(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"path": 3}, {"path": ""}, {"secrets": 1}, {"max_size": 0}, {"max_size": None}, {"keep": 0}, {"keep": True}, {"keep": 1.5}]
-)
+    "wrong",
+    [
+        {"path": 3}, {"path": ""}, {"secrets": 1}, {"max_size": 0}, {"max_size": None}, {"keep": 0}, {"keep": True}, {"keep": 1.5},
+        {"keep": 10**9},
+    ],
+)  # fmt: skip
 def test_wrong_arguments(wrong: dict[str, Any], path: Path) -> None:
     client = eps.Client("ws://127.0.0.1:9", app="phones", password="pwd")
     with pytest.raises(eps.UsageError):
