@@ -42,8 +42,8 @@ class Recordable(EventSource):
 
         Secrets are masked unless ``secrets`` is True; numbers and names of callers are not, so that only this user may read
         a file that is made. One that is a recording already goes on. A file of ``max_size`` bytes becomes ``path.1``, an
-        older one ``path.2``, up to ``keep`` of them. Ended by ``close()`` of what is returned, or of the client. Before
-        connect() it may begin, too, and there may be several.
+        older one ``path.2``, up to ``keep`` (at most 10 000) of them. Ended by ``close()`` of what is returned, or of the
+        client. Before connect() it may begin, too, and there may be several.
 
         Blocks only for making the file. Raises RecordingError where it cannot be made or is something else, UsageError,
         ClosedError. Any thread, callbacks included.
