@@ -25,6 +25,8 @@ from .parts import Deed, Part, Script, Verdict, next_nth
 
 LOOK = 0.5
 """Seconds between two looks at the clock."""
+LONGEST_DEADLINE = 2.0
+"""Seconds that a message may be held, the most that there is."""
 CLOSE_TIME = 2.0
 """Seconds that close() waits for its thread."""
 
@@ -66,7 +68,8 @@ class Actor:
     def listen(self) -> None:
         """Take part in the calls from now on; to be called before the phones are attached, or their first calls are missed."""
         if any(part.verdicts for part in self._script.parts):
-            self._client.intercept(Signal, self._intercept)
+            # It answers at once. On a busy machine it may be late, and a number that the app had changed must not be called in earnest.
+            self._client.intercept(Signal, self._intercept, deadline=LONGEST_DEADLINE)
         self._client.on(Signal, self._heard)
         self._client.on(CallEnded, self._ended)
 

@@ -15,7 +15,6 @@ from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from ..conftest import HW1, HW2, PATIENCE
 from ..replay.script import Script
-from ..talking import call_through
 from .running import START, Running, failure
 
 LOGIN = {"EPSIGNAL_APP": "phones", "EPSIGNAL_PASSWORD": "pwd"}
@@ -25,7 +24,14 @@ Phones = tuple[SimulatedPhone, SimulatedPhone]
 def both_calls(pbx: SimulatedPBX, phones: Phones) -> None:
     """Alice calls a number that the app changes to Bob's, and he answers; then he calls her, which the app refuses."""
     alice, bob = phones
-    call_through(alice, bob, "99", timeout=PATIENCE)
+    call = alice.call("99")
+    bob.wait("alert", timeout=PATIENCE)
+    # What the app says in it must not come after its end.
+    pbx.wait_for(lambda log: log.last("to-phone", HW2, type="info"), timeout=PATIENCE)
+    bob.answer()
+    call.wait("connected", timeout=PATIENCE)
+    call.hangup()
+    bob.wait("null", timeout=PATIENCE)
     bob.call("22").wait("null", timeout=PATIENCE)
 
 
