@@ -321,11 +321,6 @@ class Client(Recordable):
         with self._close_lock:
             self._connections = tuple(one for one in self._connections if one is not connection)
 
-    def _only_device(self, connection: Connection) -> Device | None:
-        """Return the device of a connection, where each device has its own."""
-        devices = connection.intake.devices if self._per_device else []
-        return devices[0] if devices else None
-
     def _forward(self, received: Received, device: Device | None) -> None:
         (self._connections[0] if device is None else device._connection).forward(received)
 

@@ -66,6 +66,12 @@ class Connection:
         carrier, heard = self.settings.carrier, self.link.last_heard
         return heard is not None and now - heard <= (carrier.ping_interval or 0) + carrier.ping_timeout
 
+    @property
+    def only_device(self) -> Device | None:
+        """The device whose connection this is, where each has its own (``per_device``). Any thread."""
+        devices = self.intake.devices if self.client._per_device else []
+        return devices[0] if devices else None
+
     # ------------------------------------------------------------ sending
 
     def send_signaling(

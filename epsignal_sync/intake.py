@@ -137,7 +137,7 @@ class Intake:
 
     def _record(self, batch: list[Delivery]) -> None:
         try:
-            record(self._client._recorders, batch, self._client._only_device(self._connection), self.connected)
+            record(self._client._recorders, batch, self._connection.only_device, self.connected)
         except Exception as error:  # a recording must not keep anybody from what was received
             self._note_fault("a received message could not be recorded", error)
 
@@ -242,7 +242,7 @@ class Intake:
             self._attaching.watch_reconnect(self.reconnects, now)
             self._postbox.put_note(logging.WARNING, f"connected again to {item.address}")
             self._postbox.put_event(
-                Reconnected(client=self._client, device=self._client._only_device(self._connection), address=item.address)
+                Reconnected(client=self._client, device=self._connection.only_device, address=item.address)
             )
         self.up.settle()
 
@@ -261,7 +261,7 @@ class Intake:
         if (was_up or (final and self.was_up)) and not isinstance(error, ClosedError):
             coming = "it is not made again" if final else f"connecting again in {down.retry_in:.1f} s"
             self._postbox.put_note(logging.WARNING, f"{error}; {coming}")
-            self._postbox.put_event(ConnectionLost(client=client, device=client._only_device(self._connection), error=error))
+            self._postbox.put_event(ConnectionLost(client=client, device=self._connection.only_device, error=error))
         for device in self.devices:
             self._changes.tell_all(device, device._table.end_own(time.time()))
             if final and not isinstance(error, ClosedError):
@@ -274,7 +274,7 @@ class Intake:
                 self._postbox.put_note(logging.INFO, f"connecting again in {down.retry_in:.1f} s (attempt {down.attempt}): {error}")
             self._postbox.put_event(
                 Reconnecting(
-                    client=client, device=client._only_device(self._connection), delay=down.retry_in, attempt=down.attempt, error=error
+                    client=client, device=self._connection.only_device, delay=down.retry_in, attempt=down.attempt, error=error
                 )
             )
 

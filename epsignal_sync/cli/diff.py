@@ -10,7 +10,7 @@ import click
 from rich.text import Text
 
 from ..errors import EpSignalError
-from ..recording.differences import ABSENT, AS_IT_CAME, CallPair, MessagePair, compare, party
+from ..recording.differences import ABSENT, AS_IT_CAME, CallPair, MessagePair, compare, effect, party
 from .group import commands
 from .monitor import show_warnings
 from .outputs import Screen, plain
@@ -24,7 +24,6 @@ CONTEXT = 2
 LONGEST_VALUE = 60
 """Characters of a value that are shown."""
 STYLES = {"-": "red", "+": "green", "!": "yellow"}
-NOT_FORWARDED = "not forwarded"
 NAMES = {"pbx": "PBX", "app": "app", "phone": "phone"}
 
 Row = tuple[str, str]
@@ -120,7 +119,7 @@ def _message_rows(pair: MessagePair) -> Iterator[Row]:
         line = f"{line}: {pair.verdicts[0]} in A, {pair.verdicts[1]} in B"
     elif pair.a is None or pair.b is None:
         said = message.sender == "app" or message.verdict == "own"
-        line = f"{line}{'' if said else f': {message.verdict or NOT_FORWARDED}'}, in {'A' if pair.b is None else 'B'} only"
+        line = f"{line}{'' if said else f': {effect(message)}'}, in {'A' if pair.b is None else 'B'} only"
     elif pair.fields:
         line = f"{line}: {'sent with other contents' if message.sender == 'app' else 'changed in another way'}"
     yield mark.strip(), line
@@ -142,4 +141,4 @@ def _short(text: str) -> str:
 
 def counted(number: int, what: str) -> str:
     """Return a number of things in words."""
-    return f"{number} {what}{'' if number == 1 else 's'}"
+    return f"{number:,} {what}{'' if number == 1 else 's'}"

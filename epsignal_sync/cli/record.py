@@ -18,6 +18,7 @@ from ..events import CallStarted
 from ..manual_dispatcher import ManualDispatcher
 from ..options import MEBIBYTE
 from ..recording import Recorder
+from .diff import counted
 from .group import commands
 from .login import client_maker, connection_options
 from .monitor import show_warnings
@@ -114,15 +115,11 @@ class _Screen:
     def _what(self) -> str:
         recorder = self._recorder
         missing = f", {recorder.missing:,} missing" if recorder.missing else ""
-        return f"{_counted(recorder.written, 'message')}, {_counted(self._calls, 'call')}, {_size(recorder.size)}{missing}"
+        return f"{counted(recorder.written, 'message')}, {counted(self._calls, 'call')}, {_size(recorder.size)}{missing}"
 
     def say_what_is_there(self) -> None:
         """Print the last line."""
         print(f"{plain(str(self._recorder.path))}: {self._what()}", flush=True)
-
-
-def _counted(count: int, word: str) -> str:
-    return f"{count:,} {word}{'s' if count != 1 else ''}"
 
 
 def _size(size: int) -> str:

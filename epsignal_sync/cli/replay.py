@@ -1,4 +1,4 @@
-"""The command that plays a recording: to an app, or with --against its app's part to a PBX."""
+"""The command ``epsignal replay``: its options, and which side of the recording it plays, to an app or with --against to a PBX."""
 
 from __future__ import annotations
 
@@ -48,7 +48,8 @@ def replay(
 
     With --against the app's part is played, to a simulated or a real PBX: real phones ring. It attaches to the phones, starts
     the app's own calls, and changes, drops and adds in the calls that happen there what the app did in the same calls
-    of the recording; all else is forwarded at once. Ctrl-C ends it, and what came differently is shown.
+    of the recording; all else is forwarded at once. It ends when all of those that began in the recording have happened and are
+    over, or with Ctrl-C; then what came differently is shown.
 
     \b
     Example:

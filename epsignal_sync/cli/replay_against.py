@@ -1,4 +1,7 @@
-"""Playing the app's part of a recording on a PBX: says what it will do, asks, does it, and shows what came differently."""
+"""``epsignal replay --against`` a PBX: says what it will do, asks, does it, and shows what came differently.
+
+How it is done stands in :mod:`..reenactment`.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ import click
 
 from ..client import Client
 from ..device import Device
-from ..errors import AttachError, RecordingError, UsageError
+from ..errors import AttachError, ConnectionLostError, EpSignalError, RecordingError, UsageError
 from ..recording.differences import compare
 from ..recording.reading import Recording
 from ..reenactment.acting import Actor
@@ -34,8 +37,9 @@ def play_against(
     """Play the app's part until all its calls have happened, or Ctrl-C. Main thread only; raises EpSignalError."""
     recording = read_recording(file)
     script = read_script(recording.calls, next((message.at for message in recording), 0.0))
-    if not script.parts:
-        raise RecordingError(f"{file} has no call, so there is nothing to play: record while a phone is called")
+    if not script.awaited:
+        what = "only calls that had begun before" if script.parts else "no call"
+        raise RecordingError(f"{file} has {what}, so there is nothing to play: record while a phone is called")
     names = _names(script, phones)
     if out is not None and out.exists():
         raise RecordingError(f"{out} is there already, and nothing is written over: give another name, or remove it first")
@@ -47,11 +51,21 @@ def play_against(
         click.confirm("Do that?", abort=True, err=True)
     with tempfile.TemporaryDirectory() as directory:
         target = pathlib.Path(directory, "now.jsonl") if out is None else out
-        with make_client(**options) as client:
-            client.record(target)
-            failures: list[str] = []
+        failures: list[str] = []
+        with make_client(reconnect=False, **options) as client:
+            client.connect()
+            recorder = client.record(target)  # not before: where nobody can log in, nothing is to be left behind
             with contextlib.suppress(KeyboardInterrupt):  # what has come until then is shown
-                _play(client, script, names, speed, options["timeout"], failures)
+                actor = Actor(script, client, names, speed, failures)
+                actor.listen()
+                try:
+                    devices = _attached(client, names, options["timeout"])
+                except EpSignalError:
+                    recorder.close()
+                    target.unlink(missing_ok=True)  # as nothing was played: it would be in the way of the next try
+                    raise
+                actor.start(devices)
+                _play(client, actor, failures)
         for failure in failures:
             click.echo(f"epsignal: {plain(failure)}", err=True)
         show_differences(compare(recording.calls, Recording(target).calls, names), str(file), "what came now")
@@ -77,17 +91,17 @@ def _intentions(script: Script, names: Mapping[str, str], url: str) -> list[str]
     return [
         f"At {url}, this will",
         *(f"  attach to the phone {new}{f', for {old}' if new != old else ''}" for old, new in names.items()),
-        *(f"  call {part.party or 'somebody unknown'} {'at' if part.incoming else 'from'} {names[part.device]}" for part in own[:10]),
+        *(f"  call {part.named} {'at' if part.incoming else 'from'} {names[part.device]}" for part in own[:10]),
         *([f"  and make {len(own) - 10} more calls"] if len(own) > 10 else []),
         f"  in {counted(len(script.parts) - len(own), 'call')} of the phones: {counted(count['change'], 'message')} changed, "
         f"{count['drop']} dropped, {count['say']} of its own said",
+        *(["Secrets are masked in the recording: *** is sent in their places."] if script.masked else []),
         "Phones ring, and whoever is called is called in earnest. All else is forwarded at once. Ctrl-C ends it.",
     ]  # fmt: skip
 
 
-def _play(client: Client, script: Script, names: Mapping[str, str], speed: float, timeout: float, failures: list[str]) -> None:
-    """Do it until all calls are over; what could not be done is added to ``failures``."""
-    client.connect()
+def _attached(client: Client, names: Mapping[str, str], timeout: float) -> dict[str, Device]:
+    """Return the phones by their names in the recording, registered and attached. Raises EpSignalError."""
     devices: dict[str, Device] = {}
     for old, new in names.items():
         try:
@@ -96,11 +110,18 @@ def _play(client: Client, script: Script, names: Mapping[str, str], speed: float
             raise AttachError(f"{error}; --hw {old}=NEW takes another phone for it", hw=error.hw, err=error.err) from None
     for device in devices.values():
         device.wait_attached(timeout=timeout)
-    actor = Actor(script, devices, speed, failures)
-    actor.start()
+    return devices
+
+
+def _play(client: Client, actor: Actor, failures: list[str]) -> None:
+    """Do it until all calls are over, or the connection is: what was lost with one could not be played on the next."""
     try:
-        with progress("Calls that have happened", len(script.parts)) as advance:
-            while not actor.wait_over(LOOK) and client.connected:
+        with progress("Calls that have happened", actor.progress[1]) as advance:
+            while not actor.wait_over(LOOK):
+                if not client.connected:
+                    client.run_forever()  # raises why
                 advance(actor.progress[0])
+    except ConnectionLostError as error:
+        failures.append(f"{error}; what came until then is shown")
     finally:
         actor.close()

@@ -1,4 +1,4 @@
-"""Playing a recording to an app that is started for it, or that somebody starts."""
+"""``epsignal replay`` to an app that is started for it, or that somebody starts. How it is played stands in :mod:`..replay`."""
 
 from __future__ import annotations
 
@@ -52,15 +52,19 @@ def play_to_app(file: pathlib.Path, speed: float, out: pathlib.Path | None, comm
                 code = _run(pbx, command)
             else:
                 _wait(pbx, file)
+            if pbx.over:
+                pbx.wait_over()  # raises what has gone wrong, if anything has
         except KeyboardInterrupt as end:  # what went through until then is worth something
             code = TERMINATED if isinstance(end, _Terminated) else 0
         except EpSignalError:
             if out is not None:
                 out.unlink(missing_ok=True)  # made above, and empty: it would be in the way of the next try
             raise
-    if out is not None:
-        write(out, pbx.result())
-    _summarize(pbx, file, out)
+    try:
+        _summarize(pbx, file, out)
+    finally:  # what went wrong with the one is no reason to lose the other
+        if out is not None:
+            write(out, pbx.result())
     return code
 
 

@@ -8,6 +8,8 @@ from collections.abc import Hashable, Iterator, Sequence
 
 MOST_COMPARED = 40_000
 """Pairs of entries that are compared one by one; where there are more, each entry takes the next equal one."""
+FARTHEST = 200
+"""Entries that may be passed over for the next equal one: one that is far away would leave out everything in between."""
 
 Pairs = Iterator[tuple[int | None, int | None]]
 
@@ -15,7 +17,7 @@ Pairs = Iterator[tuple[int | None, int | None]]
 def align(a: Sequence[Hashable], b: Sequence[Hashable]) -> Pairs:
     """Yield the indexes of entries that belong together, in order; None on the side where there is none.
 
-    Takes the longest way through both where that is bounded, else one that is good enough: never longer than their lengths ask for.
+    Of short lists, as many belong together as can; of long ones about as many, in a time that grows with their lengths alone.
     """
     start, end_a, end_b = 0, len(a), len(b)
     while start < min(end_a, end_b) and a[start] == b[start]:
@@ -63,8 +65,7 @@ def _next_equal(a: Sequence[Hashable], b: Sequence[Hashable]) -> list[tuple[int,
     for index, entry in enumerate(a):
         found = places.get(entry, [])
         place = bisect_left(found, at)
-        # One that is far away would leave out everything in between.
-        if place < len(found) and found[place] - at <= MOST_COMPARED // 200:
+        if place < len(found) and found[place] - at <= FARTHEST:
             pairs.append((index, found[place]))
             at = found[place] + 1
     return pairs

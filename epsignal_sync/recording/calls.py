@@ -7,7 +7,7 @@ live, except that nothing runs by the clock here. What would have been due is do
 from __future__ import annotations
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ..call_attributes import CallAttributes
 from ..history import HistoryEntry
@@ -19,7 +19,7 @@ from ..protocol.calls import MEMORY, NOTHING, CallTable, Change
 from ..protocol.envelope import OwnCallIds
 from ..protocol.gap import STALE_TIME, GapWatch
 from ..protocol.jsontext import dumps
-from .lines import APP, CLOSED, CONNECTED, ENDED, LOST, MISSING, OWN, Beginning, RecordedEvent, RecordedMessage
+from .lines import APP, CONNECTED, ENDED, ENDS, MISSING, OWN, Beginning, Line, RecordedEvent, RecordedMessage, is_sent_on_by_app
 
 
 class RecordedCall(CallAttributes):
@@ -50,7 +50,7 @@ class RecordedCall(CallAttributes):
                 tuple(map(_text, message.sent)),
             )
             for message in self.messages
-            if message.mt == "Signaling" and isinstance(message.data.get("sig"), dict) and not _is_forwarded_by_app(message)
+            if message.mt == "Signaling" and isinstance(message.data.get("sig"), dict) and not is_sent_on_by_app(message)
         )  # fmt: skip
 
     def ladder(self) -> Ladder:
@@ -65,11 +65,6 @@ class RecordedCall(CallAttributes):
 
 def _text(data: object) -> str:
     return dumps(data).decode("utf-8")
-
-
-def _is_forwarded_by_app(message: RecordedMessage) -> bool:
-    """Whether the same message stands before, as it was received."""
-    return message.sender == APP and message.verdict != OWN
 
 
 class _OwnIds(OwnCallIds):
@@ -111,7 +106,7 @@ class _Device:
         data, to_device, at = message.data, message.to_device, message.at
         if message.mt == "Sync":
             return self.table.sync(data.get("call"), data.get("info"), at, at)
-        if message.mt != "Signaling" or _is_forwarded_by_app(message):
+        if message.mt != "Signaling" or is_sent_on_by_app(message):
             return NOTHING
         if message.sender != APP:
             if message.verdict == OWN and message.call is not None:
@@ -155,7 +150,23 @@ class _Device:
         self.table.end_lost(list(self.table.live.values()), at)
 
 
-class CallFinder:
+def find_calls(lines: Iterable[Line], messages: Sequence[RecordedMessage]) -> list[RecordedCall]:
+    """Return the calls in the lines of a recording; ``messages`` are those among the lines, and the calls keep it."""
+    finder = _CallFinder(messages)
+    index = 0
+    for line in lines:
+        if isinstance(line, RecordedMessage):
+            finder.take_message(index, line)
+            index += 1
+        elif isinstance(line, Beginning):
+            finder.take_beginning(line)
+        else:
+            finder.take_event(line)
+    finder.finish()
+    return finder.calls
+
+
+class _CallFinder:
     """Takes the lines of a recording in their order; ``calls`` are those that were found so far."""
 
     def __init__(self, messages: Sequence[RecordedMessage]) -> None:
@@ -200,7 +211,7 @@ class CallFinder:
         devices = [one for one in self._devices.values() if event.device in (None, one.hw)]
         for device in devices:
             device.run_due(at)
-            if event.event in (LOST, ENDED, CLOSED):
+            if event.event in ENDS:
                 device.lose_connection(at, for_good=event.event == ENDED)
             elif event.event == MISSING and device.gap.since is None:
                 device.table.interrupt(detached=True)  # an end may be among what is missing; a message shows who lives

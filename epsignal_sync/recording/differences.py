@@ -12,12 +12,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from ..messages.record import MASK, SECRET_KEYS
 from .alignment import align
 from .calls import RecordedCall
-from .lines import APP, PHONE, RecordedMessage
+from .lines import APP, FORWARDED, PHONE, RecordedMessage, is_sent_on_by_app
 
 ABSENT = object()
 """The value of a field that is not there."""
@@ -88,9 +88,11 @@ class CallPair:
 def compare(a: Iterable[RecordedCall], b: Iterable[RecordedCall], phones: Mapping[str, str] | None = None) -> list[CallPair]:
     """Return the calls of two runs side by side, in the order of the first; those of the second only follow.
 
-    ``phones``: the phone of the second run that was taken for one of the first.
+    ``phones``: the phone of the second run that was taken for one of the first. Calls that a Sync named and that nothing was said
+    in are left out: whether a phone has such ones is not the app's doing.
     """
-    pairs = _pairs(list(a), list(b), phones or {})
+    spoken_a, spoken_b = ([call for call in calls if any(message.mt == "Signaling" for message in call.messages)] for calls in (a, b))
+    pairs = _pairs(spoken_a, spoken_b, phones or {})
     return [CallPair(a=one, b=other, messages=tuple(_messages(one, other))) for one, other in pairs]
 
 
@@ -179,21 +181,15 @@ def _signaling(call: RecordedCall | None) -> list[RecordedMessage]:
     for message in () if call is None else call.messages:
         if message.mt != "Signaling":
             continue
-        if message.sender == APP and message.verdict != "own":
+        if is_sent_on_by_app(message):
             index = kept.pop(_text(message.data), None)
             if index is not None:
-                messages[index] = _sent_on(messages[index])
+                messages[index] = evolve(messages[index], verdict=FORWARDED)
             continue
         if message.verdict is None:
             kept[_text(message.data)] = len(messages)
         messages.append(message)
     return messages
-
-
-def _sent_on(message: RecordedMessage) -> RecordedMessage:
-    return RecordedMessage(
-        at=message.at, sender=message.sender, receiver=message.receiver, device=message.device, verdict="forwarded", data=message.data
-    )
 
 
 def _streams(messages: Sequence[RecordedMessage]) -> dict[tuple[str, bool], list[int]]:
@@ -207,19 +203,17 @@ def _streams(messages: Sequence[RecordedMessage]) -> dict[tuple[str, bool], list
 def _pair(a: RecordedMessage | None, b: RecordedMessage | None) -> MessagePair:
     if a is None or b is None:
         return MessagePair(a=a, b=b)
-    verdicts = tuple(_effect(message) for message in (a, b))
+    effects = effect(a), effect(b)
     fields: Iterable[Field] = ()
     if a.sender == APP:
         fields = _different(_fields(a.data), _fields(b.data))
-    elif "changed" in verdicts and verdicts[0] == verdicts[1]:
+    elif effects == ("changed", "changed"):
         fields = _different(_changes(a), _changes(b), AS_IT_CAME)
-    return MessagePair(
-        a=a, b=b, verdicts=None if verdicts[0] == verdicts[1] else (verdicts[0], verdicts[1]), fields=tuple(fields)
-    )  # fmt: skip
+    return MessagePair(a=a, b=b, verdicts=None if effects[0] == effects[1] else effects, fields=tuple(fields))
 
 
-def _effect(message: RecordedMessage) -> str:
-    """Return what became of a message, in a word."""
+def effect(message: RecordedMessage) -> str:
+    """Return what became of a message, in words."""
     # Whether it was asked about or not: it went on as it came.
     return {"bypassed": "forwarded", None: "not forwarded"}.get(message.verdict, message.verdict or "")
 

@@ -10,19 +10,18 @@ import stat
 import sys
 import time
 from collections import deque
+from itertools import pairwise
 from pathlib import Path
 
 from ..errors import RecordingError
 from .lines import beginning_line
-from .reading import begins_a_recording, older_part
+from .reading import LONGEST_BEGINNING, begins_a_recording, older_part, open_older_part
 
 if sys.platform != "win32":
     import fcntl
 
 LARGEST_PIECE = 1024 * 1024
 """Bytes that are written at a time, but for a longer line."""
-LONGEST_BEGINNING = 4096
-"""Bytes of a file that are read to see whether it is a recording."""
 
 Waiting = deque[tuple[bytes, int]]
 """Lines that are to be written, each with how many messages it stands for: 1, or 0 for an event."""
@@ -69,9 +68,7 @@ class RecordingFile:
         for number in range(1, self._keep + 1):
             part = older_part(self.path, number)
             if os.path.lexists(part):
-                if stat.S_ISFIFO(os.stat(part).st_mode):
-                    raise RecordingError(f"{part} is no ordinary file, and has the name of an older part: take another name")  # would block
-                with open(part, "rb") as file:
+                with open_older_part(part) as file:
                     begins_a_recording(part, file.readline(LONGEST_BEGINNING))
 
     def append(self, waiting: Waiting) -> None:
@@ -139,10 +136,12 @@ class RecordingFile:
         """Give the file the name of an older part, and begin another one."""
         if sys.platform == "win32":
             self.close()  # there an open file cannot be renamed
-        for number in range(self._keep, 0, -1):
-            newer = self.path if number == 1 else older_part(self.path, number - 1)
-            if os.path.lexists(newer):
-                os.replace(newer, older_part(self.path, number))
+        # Only up to the first name that is free: where the last step fails and is tried again, no older part may be pushed out.
+        parts = [self.path]
+        while os.path.lexists(parts[-1]) and len(parts) <= self._keep:
+            parts.append(older_part(self.path, len(parts)))
+        for newer, older in reversed(list(pairwise(parts))):
+            os.replace(newer, older)
         self.close()
         self.open(continued=True)
 

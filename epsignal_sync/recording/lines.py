@@ -19,7 +19,7 @@ from typing import Any
 from attrs import field, frozen
 
 from ..messages import Message
-from ..messages.record import SECRET_KEYS, masked
+from ..messages.record import MASK, SECRET_KEYS, masked
 from ..protocol.codec import decode
 from ..protocol.jsontext import dumps, loads, loads_exact
 
@@ -31,6 +31,9 @@ MARK = "epsignal_recording"
 PBX, APP, PHONE = "pbx", "app", "phone"
 PLACES = frozenset({PBX, APP, PHONE})
 
+FIRST_TIME, LAST_TIME = -62_135_596_800, 253_402_300_799
+"""The first and the last second that :func:`time_text` can write, of the years 1 and 9999."""
+
 DEEPEST = 500
 """Objects and lists inside of each other in a line that is read. Deeper ones could be read here and not be shown there: it
 depends on how deep the calls of Python functions are at that moment."""
@@ -38,9 +41,14 @@ depends on how deep the calls of Python functions are at that moment."""
 OWN, FORWARDED = "own", "forwarded"
 """Two of the verdicts."""
 
+LOGIN = frozenset({"AppChallenge", "AppChallengeResult", "AppLogin", "AppLoginResult"})
+"""The ``mt`` of what proves the password to the PBX: it stays out of a recording, also where secrets are wanted in it."""
+
 CONNECTED, LOST, ENDED, CLOSED, MISSING = "connected", "lost", "ended", "closed", "missing"
 """The events: logged in; the connection was lost, and is made again; lost for good; the app has closed it; messages that
 are not in the file, since it could not be written."""
+ENDS = frozenset({LOST, ENDED, CLOSED})
+"""Those after which the connection is gone."""
 
 
 @frozen(kw_only=True)
@@ -125,6 +133,25 @@ class RecordedMessage:
 
 
 Line = Beginning | RecordedEvent | RecordedMessage
+
+
+def is_sent_on_by_app(message: RecordedMessage) -> bool:
+    """Whether the app has sent on itself what it had received (``forward=False``): the same message stands before, as it came."""
+    return message.sender == APP and message.verdict != OWN
+
+
+def has_mask(value: Any) -> bool:
+    """Whether a secret in a message was masked when it was recorded."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, dict):
+            waiting.extend(one.values())
+        elif isinstance(one, list):
+            waiting.extend(one)
+        elif one == MASK:
+            return True
+    return False
 
 
 class LineError(ValueError):
@@ -256,6 +283,9 @@ def _message(at: float, data: dict[str, Any]) -> RecordedMessage:
 
 def _time(data: dict[str, Any]) -> float:
     try:
-        return datetime.fromisoformat(data["time"]).timestamp()
+        at = datetime.fromisoformat(data["time"]).timestamp()
     except (KeyError, TypeError, ValueError, OverflowError, OSError):
         raise LineError("it has no time") from None
+    if not FIRST_TIME <= at <= LAST_TIME:  # it is in another time zone, and could not be written in UTC
+        raise LineError("it has no time")
+    return at

@@ -8,19 +8,24 @@ from __future__ import annotations
 
 import logging
 import os
+import stat
 from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, overload
 
 from ..errors import RecordingError, UsageError
 from ..messages.record import printable
-from .calls import CallFinder, RecordedCall
+from .calls import RecordedCall, find_calls
 from .lines import Beginning, Line, LineError, NewerVersion, RecordedEvent, RecordedMessage, parse_line
 
 if TYPE_CHECKING:
     from pandas import DataFrame  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+LONGEST_BEGINNING = 4096
+"""Bytes in which the first line has to end: where it does not, nothing more is read to see that this is no recording."""
 
 LOG = logging.getLogger("epsignal_sync.recording")
 
@@ -90,7 +95,7 @@ class Recording(Sequence[RecordedMessage]):
         Found when it is first asked for, which takes some times as long as reading did.
         """
         if self._calls is None:
-            self._calls = tuple(self._find_calls())
+            self._calls = tuple(find_calls(self.lines(), self))
         return self._calls
 
     def to_dataframe(self) -> DataFrame:
@@ -102,21 +107,6 @@ class Recording(Sequence[RecordedMessage]):
     def __repr__(self) -> str:
         damaged = f", {self.damaged} lines damaged" if self.damaged else ""
         return f"<Recording {printable(str(self.path))}: {len(self)} messages{damaged}>"
-
-    def _find_calls(self) -> list[RecordedCall]:
-        finder = CallFinder(self)
-        between = iter([*self._before, (len(self), None)])
-        at, other = next(between)
-        for index, message in enumerate(self):
-            while other is not None and at <= index:
-                _take(finder, other)
-                at, other = next(between)
-            finder.take_message(index, message)
-        while other is not None:
-            _take(finder, other)
-            at, other = next(between)
-        finder.finish()
-        return finder.calls
 
     # ------------------------------------------------------------ reading
 
@@ -136,7 +126,7 @@ class Recording(Sequence[RecordedMessage]):
         # All before the first is read, the newest first: what is rotated meanwhile is met twice rather than missed.
         for path in (self.path, *older_parts(self.path)):
             try:
-                file = stack.enter_context(open(path, "rb"))
+                file = stack.enter_context(open(path, "rb") if path == self.path else open_older_part(path))
             except OSError as error:
                 if not parts and isinstance(error, FileNotFoundError) and older_part(path, 1).exists():
                     continue  # a crash between two files
@@ -149,15 +139,15 @@ class Recording(Sequence[RecordedMessage]):
 
     def _read_part(self, path: Path, file: BinaryIO, done: float, progress: Callable[[float], None] | None) -> float:
         damaged, told = array("Q"), done
-        number = 0
-        for number, text in enumerate(file, 1):  # noqa: B007  # how many there are is asked for below
+        first = file.readline(LONGEST_BEGINNING)
+        if not first:
+            raise RecordingError(f"{_name(path)} is no recording: it is empty; give the file that was named when it was recorded")
+        for number, text in enumerate(chain([first], file), 1):  # noqa: B007  # how many there are is asked for below
             self._read_line(path, number, text, damaged)
             done += len(text)
             if progress is not None and done - told >= 1_000_000:
                 told = done
                 progress(done)
-        if number == 0:
-            raise RecordingError(f"{_name(path)} is no recording: it is empty; give the file that was named when it was recorded")
         if damaged:
             self.damaged += len(damaged)
             which = f"line {damaged[0]}" if len(damaged) == 1 else f"{len(damaged)} lines, the first is line {damaged[0]},"
@@ -207,6 +197,13 @@ def older_parts(path: Path) -> Iterator[Path]:
         number += 1
 
 
+def open_older_part(path: Path) -> BinaryIO:
+    """Open an older part for reading. Raises OSError; RecordingError for a pipe and the like, which would be waited for for ever."""
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise RecordingError(f"{_name(path)} is no ordinary file, and has the name of an older part: move it away, or take another name")
+    return open(path, "rb")
+
+
 def begins_a_recording(path: Path, text: bytes) -> None:
     """Check the first line of a file. Raises RecordingError where it is no recording, or one of a newer version."""
     try:
@@ -223,13 +220,6 @@ def _message(text: bytes) -> RecordedMessage:
     line = parse_line(text)
     assert isinstance(line, RecordedMessage)  # it was one when it was read
     return line
-
-
-def _take(finder: CallFinder, line: Beginning | RecordedEvent) -> None:
-    if isinstance(line, Beginning):
-        finder.take_beginning(line)
-    else:
-        finder.take_event(line)
 
 
 def _name(path: Path) -> str:

@@ -19,7 +19,7 @@ from ..errors import ClosedError, RecordingError
 from ..process import Process
 from ..relay.deliveries import Delivery, LinkDown, LinkUp, Received, Sent
 from .file import RecordingFile, Waiting
-from .lines import APP, CLOSED, CONNECTED, ENDED, FORWARDED, LOST, MISSING, OWN, PBX, PHONE, event_line, message_line
+from .lines import APP, CLOSED, CONNECTED, ENDED, FORWARDED, LOGIN, LOST, MISSING, OWN, PBX, PHONE, event_line, message_line
 
 if TYPE_CHECKING:
     from ..device import Device
@@ -36,9 +36,6 @@ CLOSE_TIME = 2.0
 """Seconds that close() waits for what is still to be written."""
 IDLE_TIME = 60.0
 """Seconds after which the thread looks up though nobody has woken it."""
-
-# Spec: what proves the password to the PBX stays out of the file, also where secrets are wanted in it.
-LOGIN = frozenset({"AppChallenge", "AppChallengeResult", "AppLogin", "AppLoginResult"})
 
 LOG = logging.getLogger("epsignal_sync.recording")
 
@@ -189,7 +186,10 @@ class Recorder:
                 self._closing = True
                 self._missing += sum(type(entry) is Taken for entry in self._queue)
                 self._queue.clear()
-            self._file.close()
+            try:
+                self._file.close()
+            except OSError as error:  # so a file system in the network says that it has not written what it took
+                LOG.warning("the end of %s may be missing (%s): check the space there", self.path, error.strerror or type(error).__name__)
             if self._missing:
                 LOG.warning("%d messages are missing in %s, since they could not be written", self._missing, self.path)
 
@@ -254,7 +254,7 @@ def record(recorders: tuple[Recorder, ...], batch: list[Delivery], device: Devic
             size += _size(item)
         elif isinstance(item, LinkUp):
             entries.append(connected_event(item.address, device))
-        elif isinstance(item, LinkDown) and (connected or item.retry_in is None):
+        elif isinstance(item, LinkDown) and (connected or item.retry_in is None):  # not each attempt that has failed
             entries.append(_lost_event(item, device))
     for recorder in recorders if entries else ():
         recorder._put(entries, size)

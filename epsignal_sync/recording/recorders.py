@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from ..deadline import Deadline
 from ..errors import ClosedError, RecordingError, UsageError
 from ..options import MEBIBYTE, check_sizes, check_switches
+from ..process import Process
 from ..registry import EventSource, Registry
 from .file import RecordingFile
 from .reading import as_path
 from .recorder import Recorder, connected_event
 
 if TYPE_CHECKING:
-    from ..client import Client
+    from ..connection import Connection
+
+MOST_KEPT = 10_000
+"""Older parts of a recording: each of their names is looked at before it begins."""
 
 
 class Recordable(EventSource):
-    """The part of a Client that records what goes through it."""
+    """The part of a Client that records what goes through it. What it uses of the client is declared here and set there."""
+
+    _process: Process
+    _connections: tuple[Connection, ...]
+    _close_lock: AbstractContextManager[bool]
+    _closed: bool
 
     def __init__(self, registry: Registry) -> None:
         super().__init__(registry)
@@ -32,18 +42,19 @@ class Recordable(EventSource):
 
         Secrets are masked unless ``secrets`` is True; numbers and names of callers are not, so that only this user may read
         a file that is made. One that is a recording already goes on. A file of ``max_size`` bytes becomes ``path.1``, an
-        older one ``path.2``, up to ``keep`` of them. Ended by ``close()`` of what is returned, or of the client. Before
-        connect() it may begin, too, and there may be several.
+        older one ``path.2``, up to ``keep`` (at most 10 000) of them. Ended by ``close()`` of what is returned, or of the
+        client. Before connect() it may begin, too, and there may be several.
 
         Blocks only for making the file. Raises RecordingError where it cannot be made or is something else, UsageError,
         ClosedError. Any thread, callbacks included.
         """
-        client = _client(self)
-        client._process.check()
+        self._process.check()
         check_switches(secrets=secrets)
         check_sizes(max_size=max_size)
-        if type(keep) is not int or keep < 1:
-            raise UsageError(f"keep= takes a number of files from 1 on, not {keep!r:.80}")
+        if type(keep) is not int or not 1 <= keep <= MOST_KEPT:
+            raise UsageError(f"keep= takes a number of files from 1 to {MOST_KEPT}, not {keep!r:.80}")
+        if self._closed:  # asked again below: it may be closed meanwhile
+            raise ClosedError("the client was closed")
         file = _open(path, secrets, max_size, keep)
         recorder = Recorder(file, secrets_kept=secrets, ended=self._forget_recorder)
         try:
@@ -51,19 +62,19 @@ class Recordable(EventSource):
         except RuntimeError as error:
             file.close()
             raise RecordingError(f"no thread can be started for {file.path} ({error}): check how many this process has") from error
-        with client._close_lock:
-            closed = client._closed
+        with self._close_lock:
+            closed = self._closed
             if not closed:
-                self._begin(client, recorder)
+                self._begin(recorder)
         if closed:
             recorder.close()
             raise ClosedError("the client was closed")
         return recorder
 
-    def _begin(self, client: Client, recorder: Recorder) -> None:
-        for connection in client._connections:
+    def _begin(self, recorder: Recorder) -> None:
+        for connection in self._connections:
             if connection.intake.connected:
-                recorder._put([connected_event(connection.intake.address, client._only_device(connection))], 0)
+                recorder._put([connected_event(connection.intake.address, connection.only_device)], 0)
         with self._registry.lock:
             self._recorders = (*self._recorders, recorder)
 
@@ -92,10 +103,3 @@ def _open(path: str | os.PathLike[str], secrets: bool, max_size: int, keep: int)
         why = error.strerror or type(error).__name__
         raise RecordingError(f"{file.path} cannot be written ({why}): check the directory, its permissions and its space") from None
     return file
-
-
-def _client(recordable: Recordable) -> Client:
-    from ..client import Client
-
-    assert isinstance(recordable, Client)  # nothing else is recordable
-    return recordable

@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 
 from ..recording.calls import RecordedCall
 from ..recording.differences import party
-from ..recording.lines import APP, PHONE, RecordedMessage
+from ..recording.lines import APP, PHONE, RecordedMessage, has_mask
 
 UNCHANGED = ("forwarded", "bypassed", "own")
 
@@ -63,13 +63,26 @@ class Part:
     device: str
     own: bool
     incoming: bool | None
+    media: bool
+    from_setup: bool
+    """Whether the recording has its setup; else it was there before."""
     party: str
     setup: dict[str, Any] = field(factory=dict)
     """Of an own call: with what it began."""
     verdicts: dict[Nth, Verdict] = field(factory=dict)
     deeds: list[Deed] = field(factory=list)
     taken: bool = False
-    """Whether the call has happened now."""
+    """Whether the call has happened now, or cannot any more."""
+
+    @property
+    def awaited(self) -> bool:
+        """Whether it is waited for. What was there before does not begin again, nor what a phone keeps open for presence."""
+        return self.own or (self.from_setup and self.media)
+
+    @property
+    def named(self) -> str:
+        """The other party, in words."""
+        return self.party[:80] or "somebody unknown"
 
 
 @frozen
@@ -84,6 +97,19 @@ class Script:
     def devices(self) -> list[str]:
         """The phones, in the order in which they turn up."""
         return list(dict.fromkeys(part.device for part in self.parts))
+
+    @property
+    def awaited(self) -> list[Part]:
+        """Those whose calls are waited for."""
+        return [part for part in self.parts if part.awaited]
+
+    @property
+    def masked(self) -> bool:
+        """Whether a secret that the app has sent is masked in the recording: the mask would be sent in its place."""
+        said: list[Any] = [part.setup for part in self.parts]
+        said += [deed.signal for part in self.parts for deed in part.deeds]
+        said += [one.fields for part in self.parts for verdict in part.verdicts.values() for one in verdict.signals]
+        return has_mask(said)
 
     def count(self) -> dict[str, int]:
         """Return how many calls it has started, and how many messages it has changed, dropped and added."""
@@ -115,7 +141,7 @@ def read_script(calls: Iterable[RecordedCall], began_at: float) -> Script:
 
 
 def _part(call: RecordedCall, said: tuple[RecordedMessage, ...]) -> Part:
-    part = Part(call.number, call.device, call.own, call.incoming, party(call))
+    part = Part(call.number, call.device, call.own, call.incoming, call.media, said[0].type == "setup", party(call))
     seen: Counter[tuple[bool, str]] = Counter()
     received = 0
     before = said[0].at
@@ -165,7 +191,9 @@ def _beginning_of(
     best: tuple[RecordedMessage, int, Part] | None = None
     for number, said in messages.items():
         part = parts[number]
-        if part.own or part.device != own.device or said[0].at > setup.at or (said[-1].at < setup.at and said[-1].type == "rel"):
+        if part.own or not part.awaited or part.device != own.device:
+            continue
+        if said[0].at > setup.at or (said[-1].at < setup.at and said[-1].type == "rel"):
             continue
         received = [message for message in said if message.sender != APP and message.at <= setup.at]
         if received and (best is None or received[-1].at >= best[0].at):

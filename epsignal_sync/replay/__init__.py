@@ -1,4 +1,4 @@
-"""A PBX that plays a recording, for trying out what an app does with it.
+"""The side of the PBX and the phones in a recording, played to an app; ``epsignal_sync.reenactment`` plays the app's side.
 
     from epsignal_sync.replay import ReplayPBX
 

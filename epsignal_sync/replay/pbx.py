@@ -9,6 +9,7 @@ from typing import Any
 
 from ..deadline import Deadline, is_seconds
 from ..errors import ClosedError, ReplyTimeout, UsageError
+from ..recording.calls import RecordedCall, find_calls
 from ..recording.differences import CallPair, compare
 from ..recording.lines import Line, RecordedMessage
 from ..recording.reading import Recording
@@ -17,7 +18,6 @@ from .connection import Account, AppConnection
 from .matching import outcome
 from .plan import Plan
 from .player import Player
-from .source import calls_in, lines_of
 from .stage import Stage, Stopped
 
 CLOSE_TIMEOUT = 2.0
@@ -52,7 +52,7 @@ class ReplayPBX:
     ) -> None:
         if not is_seconds(speed) or speed < 0:
             raise UsageError(f"speed is a number from 0 on, not {speed!r:.80}: 2 is twice as fast, 0 as fast as the app takes it")
-        self._plan = Plan(lines_of(recording))
+        self._plan = Plan((recording if isinstance(recording, Recording) else Recording(recording)).lines())
         self._stage = Stage(self._plan)
         self._player = Player(self._stage, 0.0 if speed == float("inf") else float(speed), paused=paused)
         self._account = Account(app, password)
@@ -166,7 +166,7 @@ class ReplayPBX:
 
         To be asked when the replay is over: what was not played by then is missing in the one and not in the other.
         """
-        return [pair for pair in compare(calls_in([step.line for step in self._plan.steps]), calls_in(self.result())) if pair.differs]
+        return [pair for pair in compare(_calls([step.line for step in self._plan.steps]), _calls(self.result())) if pair.differs]
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -215,7 +215,11 @@ class ReplayPBX:
                 self._wires.discard(wire)
 
 
+def _calls(lines: list[Line]) -> list[RecordedCall]:
+    return find_calls(lines, [line for line in lines if isinstance(line, RecordedMessage)])
+
+
 def _party(party: Any) -> str:
     """Return who a setup calls, in a word."""
     values = [party.get("num"), party.get("sip")] if isinstance(party, dict) else []
-    return next((value for value in values if isinstance(value, str) and value), "somebody without a number")
+    return next((value[:80] for value in values if isinstance(value, str) and value), "somebody without a number")

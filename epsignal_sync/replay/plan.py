@@ -8,13 +8,7 @@ from typing import Any
 
 from attrs import define, field
 
-from ..messages.record import MASK
-from ..recording.lines import APP, Beginning, Line, RecordedEvent, RecordedMessage
-
-ENDS = frozenset({"lost", "ended", "closed"})
-"""Events after which the connection is gone."""
-LOGIN = frozenset({"AppChallenge", "AppChallengeResult", "AppLogin", "AppLoginResult"})
-"""Messages that belong to the connection of the recording and not to this one."""
+from ..recording.lines import APP, ENDS, LOGIN, OWN, Beginning, Line, RecordedEvent, RecordedMessage, has_mask, is_sent_on_by_app
 
 
 @define(eq=False)
@@ -105,8 +99,6 @@ class Plan:
         self._own: dict[tuple[str | None, int], OwnCall] = {}
         self.own_calls: list[OwnCall] = []
         """The calls that the app started, in their order."""
-        self.secrets_kept = False
-        """Whether secrets stand in the recording as they were."""
         self.masked = False
         """Whether there is one that was masked: the app gets the mask."""
         self.steps = list(self._steps(lines))
@@ -123,18 +115,11 @@ class Plan:
         """Return the messages that belong to one connection of the app."""
         return (step for step in self.messages if step.section == number)
 
-    @property
-    def seconds(self) -> float:
-        """How long the recording lasts, without the time between two connections."""
-        return sum(step.gap for step in self.steps)
-
     def _steps(self, lines: Iterable[Line]) -> Iterator[Step]:
         section, at, parted = 0, None, False
         for line in lines:
-            if isinstance(line, Beginning):
-                self.secrets_kept = self.secrets_kept or line.secrets_kept
             if isinstance(line, RecordedMessage):
-                if line.mt in LOGIN:
+                if line.mt in LOGIN:  # a recorder leaves it out; of a file that has it, it is not for this connection
                     continue
                 if parted:
                     section, at, parted = section + 1, None, False
@@ -143,7 +128,7 @@ class Plan:
                 # A clock that was set back is no reason to wait, and not to wait twice either.
                 gap = 0.0 if at is None else max(0.0, line.at - at)
                 at = line.at if at is None else max(at, line.at)
-                self.masked = self.masked or _has_mask(line.data)
+                self.masked = self.masked or has_mask(line.data)
                 step = Step(line, gap, section, own=self._own_call(line, section))
                 self._link(step)
                 yield step
@@ -157,7 +142,7 @@ class Plan:
         message = step.message
         if step.to_forward and message.verdict is None:
             self._kept[message.device].append(step)
-        elif step.of_app and message.verdict != "own":
+        elif is_sent_on_by_app(message):
             kept = self._kept[message.device]
             origin = next((one for one in kept if one.message.data == message.data), None)
             if origin is not None:
@@ -167,7 +152,7 @@ class Plan:
     def _own_call(self, line: RecordedMessage, section: int) -> OwnCall | None:
         """Return the app's own call that a line belongs to; its setup begins one."""
         call = line.call
-        if line.verdict != "own" or call is None or call >= 0:
+        if line.verdict != OWN or call is None or call >= 0:
             return None
         if line.sender == APP and line.type == "setup":
             own = self._own[line.device, call] = OwnCall(line.device, call, line.receiver, called_party(line.data), section)
@@ -179,16 +164,3 @@ def called_party(data: dict[str, Any]) -> Any:
     """Return who a setup calls, as JSON."""
     sig = data.get("sig")
     return sig.get("cd") if isinstance(sig, dict) else None
-
-
-def _has_mask(value: Any) -> bool:
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            waiting.extend(one.values())
-        elif isinstance(one, list):
-            waiting.extend(one)
-        elif one == MASK:
-            return True
-    return False

@@ -49,8 +49,6 @@ class Player:
         """Whether the next signal waits to be allowed."""
         self.over = False
         """Whether everything was played, and the app was given the time to answer."""
-        self.left_out = 0
-        """Messages that could not be said."""
         self.error: Exception | None = None
         self.thread = threading.Thread(target=self._run, name="replay-player", daemon=True)
 
@@ -105,7 +103,6 @@ class Player:
         stage = self._stage
         message = step.message
         if not self._can_say(step):
-            self.left_out += not step.done
             if step.done:
                 self._pause(step.gap)
             return
@@ -116,8 +113,7 @@ class Player:
             return self._play(step)
         try:
             stage.say(step)
-        except ValueError:
-            self.left_out += 1
+        except ValueError:  # JSON cannot carry it, nested as deep as it is
             return
         if message.mt == "Signaling":
             self.last, self.said = step, self.said + 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Iterable
@@ -25,14 +26,15 @@ def create(path: pathlib.Path) -> None:
 
 
 def write(path: pathlib.Path, lines: Iterable[Line]) -> None:
-    """Write lines into a file that :func:`create` has made. Raises RecordingError."""
+    """Write lines into a file that :func:`create` has made, but for what is nested too deep. Raises RecordingError."""
     secrets_kept = False
     try:
         with path.open("wb") as file:
             for line in lines:
                 if isinstance(line, Beginning):
                     secrets_kept = line.secrets_kept
-                file.write(_text(line, secrets_kept))
+                with contextlib.suppress(ValueError):  # nested so deep that nobody can say what of it is secret
+                    file.write(_text(line, secrets_kept))
     except OSError as error:
         raise RecordingError(f"{path} could not be written to its end ({error.strerror}): what is there can be read") from None
 

@@ -10,6 +10,7 @@ import epsignal_sync as eps
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from ..conftest import HW1, HW2
+from ..talking import call_through
 from .running import PASSWORD, Running, failure
 
 Phones = tuple[SimulatedPhone, SimulatedPhone]
@@ -32,12 +33,7 @@ def variables(pbx: SimulatedPBX) -> dict[str, str]:
 def talk(pbx: SimulatedPBX, phones: Phones) -> None:
     pbx.wait_for(lambda log: all(log.texts("to-app", hw, mt="Attached") for hw in (HW1, HW2)), timeout=20)
     alice, bob = phones
-    call = alice.call("23")
-    bob.wait("alert")
-    bob.answer()
-    call.wait("connected")
-    alice.hangup()
-    bob.wait("null")
+    call_through(alice, bob)
 
 
 def media_calls(path: Path) -> list[tuple[str, str | None]]:

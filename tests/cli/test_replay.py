@@ -16,6 +16,8 @@ from ..conftest import HW1, HW2, wait_until
 from ..replay.script import Script
 from .running import START, Running, failure
 
+TELLS = "import sys; sys.excepthook = lambda kind, error, trace: print(kind.__name__, file=sys.stderr)\n"
+"""Instead of a traceback, which no run of these tests may show."""
 MONITOR = (sys.executable, "-c", START, "monitor")
 
 
@@ -86,6 +88,21 @@ def test_sigterm_ends_the_app_and_writes_what_went_through(tmp_path: pathlib.Pat
     with pytest.raises(ProcessLookupError):
         os.kill(app, 0)
     assert out.stat().st_size and not len(Recording(out))
+
+
+def test_fault_while_it_is_played_is_told(tmp_path: pathlib.Path) -> None:
+    fails = "from epsignal_sync.replay import player\nplayer.Player._finish = lambda self: self.no_such_thing\n"
+    with Running("replay", str(calls(tmp_path)), "--speed", "0", "--", *MONITOR, HW1, HW2, start=f"{fails}{TELLS}{START}") as epsignal:
+        assert epsignal.end(1).endswith("AttributeError\n")
+
+
+def test_disk_that_is_full_at_the_end(tmp_path: pathlib.Path) -> None:
+    out = tmp_path / "out.jsonl"
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (10, 10))\n"
+    command = ("replay", str(calls(tmp_path)), "--speed", "0", "--record", str(out), "--", sys.executable, "-c", "")
+    with Running(*command, start=f"{limit}{START}") as epsignal:
+        errors = epsignal.end(1)
+    assert "2 calls are different" in errors and f"{out} could not be written to its end (File too large): what is there" in errors
 
 
 def test_ctrl_c_before_any_app(tmp_path: pathlib.Path) -> None:

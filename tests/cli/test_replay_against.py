@@ -15,7 +15,7 @@ from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from ..conftest import HW1, HW2, PATIENCE
 from ..replay.script import Script
-from .running import Running, failure
+from .running import START, Running, failure
 
 LOGIN = {"EPSIGNAL_APP": "phones", "EPSIGNAL_PASSWORD": "pwd"}
 Phones = tuple[SimulatedPhone, SimulatedPhone]
@@ -26,6 +26,8 @@ def both_calls(pbx: SimulatedPBX, phones: Phones) -> None:
     alice, bob = phones
     call = alice.call("99")
     bob.wait("alert", timeout=PATIENCE)
+    # What the app says in it must not come after its end.
+    pbx.wait_for(lambda log: log.last("to-phone", HW2, type="info"), timeout=PATIENCE)
     bob.answer()
     call.wait("connected", timeout=PATIENCE)
     call.hangup()
@@ -102,6 +104,57 @@ def test_it_asks_first(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path
     with Running("replay", path, "--against", pbx.url, variables=LOGIN) as epsignal:
         assert "nobody can be asked without a terminal whether that is to be done: --yes" in epsignal.end(2)
     assert pbx.log.entries(place="from-app") == []
+    with Running("replay", path, "--against", pbx.url, variables=LOGIN, columns=80) as epsignal:
+        epsignal.read_until("Do that? [y/N]")
+        epsignal.type("y\n")
+        attached(pbx, HW1)
+        epsignal.interrupt()
+        epsignal.end(0)
+
+
+def test_call_that_had_begun_before_is_not_waited_for(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path) -> None:
+    script = Script().attached().told(HW1, "Sync", call=9, info={"state": "connected", "in": True, "channel": -1, "remote": {"num": "23"}})
+    script.pbx(9, "info", dsp="in it").app(-5, "setup", cd={"num": "24"}, channel=-1).answer(-5, "rel", cau={"num": 17})
+    path = script.pbx(9, "rel", cau={"num": 16}).write(tmp_path)
+    with Running("replay", str(path), "--against", pbx.url, "--yes", "--speed", "0", variables=LOGIN) as epsignal:
+        epsignal.end(0)
+    assert pbx.log.last("from-app", HW1, type="setup") is not None
+
+
+def test_call_in_which_the_app_called_somebody_ends_sooner(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path) -> None:
+    script = Script().attached().phone(3, "setup", cd={"num": "23"}, channel=-1)
+    for _ in range(20):
+        script.pbx(3, "info", dsp="more than there is in a call to somebody who is busy")
+    path = script.app(-5, "setup", cd={"num": "24"}, channel=-1).answer(-5, "rel").phone(3, "rel").write(tmp_path)
+    alice, bob = phones
+    bob.busy = True
+    with Running("replay", str(path), "--against", pbx.url, "--yes", "--speed", "0", variables=LOGIN) as epsignal:
+        attached(pbx, HW1)
+        alice.call("23").wait("null", timeout=PATIENCE)
+        assert "24 was not called: the call in which the app did that ended sooner this time\n" in epsignal.end(0)
+
+
+def test_masked_secret_is_told(tmp_path: pathlib.Path) -> None:
+    path = str(Script().attached().pbx(3, "setup").app(3, "channels", channels={"key": {"b": "00"}}).write(tmp_path))
+    with Running("replay", path, "--against", "ws://127.0.0.1:1", "--yes", variables=LOGIN) as epsignal:
+        assert "Secrets are masked in the recording: *** is sent in their places.\n" in epsignal.end(1)
+
+
+def test_fault_while_it_is_done_comes_to_an_end(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path) -> None:
+    path = Script().attached().app(-5, "setup", cd={"num": "24"}, channel=-1).write(tmp_path)
+    fails = "from epsignal_sync.reenactment import acting\nacting.Actor._do = lambda *_: 1 / 0\n"
+    with Running("replay", str(path), "--against", pbx.url, "--yes", variables=LOGIN, start=f"{fails}{START}") as epsignal:
+        assert "could not be done (ZeroDivisionError: division by zero): please report it\n" in epsignal.end(0)
+
+
+def test_connection_that_is_lost(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path) -> None:
+    path = Script().attached().app(-5, "setup", cd={"num": "24"}, channel=-1).call_through(3).write(tmp_path)
+    with Running("replay", str(path), "--against", pbx.url, "--yes", "--speed", "0", variables=LOGIN) as epsignal:
+        pbx.wait_for(lambda log: log.entries(place="from-app", device=HW1, type="setup"), timeout=PATIENCE)  # it has begun
+        pbx.close()
+        errors = epsignal.end(0)
+    assert "the PBX closed it (code 1001); what came until then is shown\n" in errors and "connecting again" not in errors
+    assert "- the whole call, 5 messages, is in A only:" in epsignal.output and "0 messages" not in epsignal.output
 
 
 @pytest.mark.parametrize(
@@ -111,6 +164,7 @@ def test_it_asks_first(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path
         (lambda script: script.attached().call_through(3), ("--hw", HW1), 2, "--hw takes OLD=NEW"),
         (lambda script: script.call_through(3).call_through(3, hw=HW2), ("--hw", f"{HW1}={HW2}"), 2, "one phone cannot be taken for two"),
         (lambda script: script.attached(), (), 1, "has no call, so there is nothing to play"),
+        (lambda script: script.attached().phone(3, "info"), (), 1, "has only calls that had begun before, so there is nothing to play"),
     ],
 )  # fmt: skip
 def test_what_cannot_be(tmp_path: pathlib.Path, make: Callable[[Script], Script], arguments: tuple[str, ...], code: int, text: str) -> None:
@@ -118,7 +172,9 @@ def test_what_cannot_be(tmp_path: pathlib.Path, make: Callable[[Script], Script]
     assert text in failure("replay", path, "--against", "ws://127.0.0.1:1", "--yes", *arguments, code=code, variables=LOGIN)
 
 
-def test_phone_that_is_not_there(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path) -> None:
-    path = str(Script().attached("then").call_through(3, hw="then").write(tmp_path))
-    with Running("replay", path, "--against", pbx.url, "--yes", variables=LOGIN) as epsignal:
-        assert "--hw then=NEW takes another phone for it" in epsignal.end(1)
+def test_nothing_is_left_of_what_has_not_begun(pbx: SimulatedPBX, phones: Phones, tmp_path: pathlib.Path) -> None:
+    path, out = str(Script().attached("then").call_through(3, hw="then").write(tmp_path)), tmp_path / "out.jsonl"
+    for url, text in (("ws://127.0.0.1:1", "refused"), (pbx.url, "--hw then=NEW takes another phone for it")):
+        with Running("replay", path, "--against", url, "--yes", "--record", str(out), variables=LOGIN) as epsignal:
+            assert text in epsignal.end(1)
+        assert not out.exists(), "it would be in the way of the next try"

@@ -23,7 +23,9 @@ from typing import Any
 import epsignal_sync as eps
 from epsignal_sync.integrations import QtDispatcher
 from epsignal_sync.messages import Setup
-from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
+from epsignal_sync.simulator import SimulatedPBX
+
+from ..talking import call_through
 
 PATIENCE = 30.0
 """Seconds that a check waits for what has to come."""
@@ -123,16 +125,6 @@ def handed_over(dispatcher: QtDispatcher) -> bool:
     return bool(dispatcher._waker._waiting)
 
 
-def call_through(alice: SimulatedPhone, bob: SimulatedPhone) -> None:
-    """Make a call, from dialing to its end: each step only comes when all before was forwarded."""
-    call = alice.call("23")
-    bob.wait("alert", timeout=PATIENCE)
-    bob.answer()
-    call.wait("connected", timeout=PATIENCE)
-    call.hangup()
-    bob.wait("null", timeout=PATIENCE)
-
-
 # ------------------------------------------------------------ an application that goes on
 
 
@@ -149,7 +141,7 @@ def callbacks_run_on_the_gui_thread_in_order(app: Any) -> None:
 
         client.attach(HW1)
         wait_until(lambda: one.pbx.log.texts("to-app", HW1, mt="Attached"))
-        call_through(one.alice, one.bob)
+        call_through(one.alice, one.bob, timeout=PATIENCE)
         run_until(lambda: states[-1:] == ["null"])
         assert states == ["call-proc", "alert", "connected", "null"], states
         assert threads == {threading.get_ident()}
@@ -298,7 +290,7 @@ def freeze_does_not_delay_the_phone(app: Any) -> None:
 
         def people() -> None:
             try:
-                call_through(one.alice, one.bob)
+                call_through(one.alice, one.bob, timeout=PATIENCE)
                 errors.put(None)
             except BaseException as error:
                 errors.put(error)
@@ -338,7 +330,7 @@ def destroy_in_a_callback(how: Callable[[list[Any]], None], at_once: bool) -> No
         run_until(lambda: dispatcher._waker._gone)
         settle()
         assert ran == ["end"] or ran[0] == "end" and not at_once, ran
-        call_through(one.alice, one.bob)  # the phone goes on
+        call_through(one.alice, one.bob, timeout=PATIENCE)  # the phone goes on
         put(client, lambda: ran.append("late"))
         wait_until(log.gone)
         client.close()
@@ -362,7 +354,7 @@ def window_destroyed_while_callbacks_are_on_their_way(app: Any) -> None:
         put(client, lambda: ran.append(2))
         dispatcher(lambda: ran.append(3) or 0)  # type: ignore[func-returns-value]  # as another client does
         settle()
-        call_through(one.alice, one.bob)
+        call_through(one.alice, one.bob, timeout=PATIENCE)
         client.close()
         assert not ran and not handed_over(dispatcher)
         assert log.gone() == [("epsignal_sync.callbacks", "INFO")], log.gone()
@@ -527,7 +519,7 @@ def application_is_destroyed_with_the_client_open(app: Any) -> None:
         destroy(app)
     assert core.QCoreApplication.instance() is None
     put(client, lambda: ran.append("after the application"))
-    call_through(its.alice, its.bob)
+    call_through(its.alice, its.bob, timeout=PATIENCE)
     wait_until(log.gone)
     client.close()
     one.close()

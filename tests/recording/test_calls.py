@@ -13,6 +13,7 @@ from epsignal_sync.protocol.gap import STALE_TIME
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
 
 from ..conftest import HW1, HW2, wait_until
+from ..talking import call_through
 from .writing import HW, Lines, call_of_three
 
 Phones = tuple[SimulatedPhone, SimulatedPhone]
@@ -265,12 +266,7 @@ def test_recorded_calls_are_the_live_ones(pbx: SimulatedPBX, phones: Phones, pat
         alice_device, bob_device = client.attach_many([HW1, HW2])
         alice_device.wait_attached(timeout=20)
         bob_device.wait_attached(timeout=20)
-        call = alice.call("23")
-        bob.wait("alert")
-        bob.answer()
-        call.wait("connected")
-        alice.hangup()
-        bob.wait("null")
+        call_through(alice, bob)
         bob.busy = True
         alice.call("23").wait("null")
         with alice_device.intercept(Setup, eps.block_callers(lambda caller: True, cause=21)):

@@ -13,7 +13,7 @@ from epsignal_sync.recording.alignment import MOST_COMPARED, align
 from epsignal_sync.recording.differences import ABSENT, AS_IT_CAME, CallPair, compare
 from epsignal_sync.recording.reading import Recording
 
-from ..conftest import HW2
+from ..conftest import HW1, HW2
 from ..replay.script import Script
 
 SETUP: dict[str, Any] = {"type": "setup", "cd": {"num": "023"}}
@@ -128,6 +128,12 @@ def test_calls_in_one_run_only(tmp_path: pathlib.Path) -> None:
     assert [(pair.a is None, pair.b is None, pair.differs) for pair in pairs] == [
         (False, False, False), (False, True, True), (True, False, True),
     ]  # fmt: skip
+
+
+def test_call_that_only_a_sync_names_is_no_difference(tmp_path: pathlib.Path) -> None:
+    b = Script().told(HW1, "Sync", call=2, info={"state": "connected", "in": True}).call_through(3)
+    (pair,) = compared(tmp_path, Script().call_through(3), b)
+    assert pair.a is not None and pair.b is not None and not pair.differs
 
 
 def test_runs_without_calls(tmp_path: pathlib.Path) -> None:

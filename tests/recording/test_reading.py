@@ -15,6 +15,7 @@ import epsignal_sync as eps
 from epsignal_sync.messages.record import masked
 from epsignal_sync.protocol.jsontext import dumps, loads
 from epsignal_sync.recording.lines import DEEPEST, RecordedMessage, beginning_line, message_line
+from epsignal_sync.recording.reading import LONGEST_BEGINNING
 
 from .writing import HW, Lines, call_of_three
 
@@ -95,6 +96,14 @@ def test_damaged_lines_in_the_middle(path: Path, caplog: pytest.LogCaptureFixtur
     recording = eps.Recording(lines.write(path))
     assert len(recording) == 3 and recording.damaged == 4
     assert "4 lines, the first is line 3, of" in caplog.text
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59.999999+00:00"])
+def test_time_that_could_not_be_written(path: Path, time: str) -> None:
+    lines = Lines()
+    call_of_three(lines)
+    lines.lines.append(f'{{"time":"{time}","event":"x"}}\n'.encode())
+    assert eps.Recording(lines.write(path)).damaged == 1
 
 
 @pytest.mark.parametrize("quick", [True, False])
@@ -229,6 +238,19 @@ def test_older_part_that_is_something_else(path: Path) -> None:
     Lines().write(path)
     path.with_name(path.name + ".1").write_text("hello")
     assert f"{path}.1 is no recording" in refusal(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_older_part_that_is_a_pipe(path: Path) -> None:
+    Lines().write(path)
+    os.mkfifo(f"{path}.1")
+    assert f"{path}.1 is no ordinary file, and has the name of an older part: move it away" in refusal(path)
+
+
+def test_first_line_that_has_no_end_where_it_should(path: Path) -> None:
+    line = Lines().data[:-2]
+    path.write_bytes(line + b',"more":"' + b"x" * LONGEST_BEGINNING + b'"}\n')
+    assert "is no recording, line 1: it is no JSON" in refusal(path)
 
 
 def test_file_that_is_not_there(path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import threading
@@ -227,11 +228,16 @@ def test_closed_client(path: Path) -> None:
     client.close()
     with pytest.raises(eps.ClosedError):
         client.record(path)
+    assert not path.exists()
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"path": 3}, {"path": ""}, {"secrets": 1}, {"max_size": 0}, {"max_size": None}, {"keep": 0}, {"keep": True}, {"keep": 1.5}]
-)
+    "wrong",
+    [
+        {"path": 3}, {"path": ""}, {"secrets": 1}, {"max_size": 0}, {"max_size": None}, {"keep": 0}, {"keep": True}, {"keep": 1.5},
+        {"keep": 10**9},
+    ],
+)  # fmt: skip
 def test_wrong_arguments(wrong: dict[str, Any], path: Path) -> None:
     client = eps.Client("ws://127.0.0.1:9", app="phones", password="pwd")
     with pytest.raises(eps.UsageError):
@@ -346,6 +352,29 @@ def test_rotation_by_size(peer: Peer, peer_client: eps.Client, path: Path) -> No
     found = [message.call for message in recording]
     assert found == list(range(41 - len(found), 41)) and 10 < len(found) < 40
     assert [call.number for call in recording.calls] == list(range(1, len(found) + 1))
+
+
+def test_rotation_that_is_refused_for_a_while_loses_no_older_part(
+    peer: Peer, peer_client: eps.Client, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    refused: list[object] = []
+
+    def replace(source: Path, target: Path, replace: Any = os.replace) -> None:
+        if source == path and len(refused) < 5:  # as Windows does while somebody reads it
+            refused.append(source)
+            raise PermissionError
+        replace(source, target)
+
+    monkeypatch.setattr(recorder_module, "RETRY_TIME", 0.02)
+    peer.attach(peer_client)
+    with peer_client.record(path, max_size=1, keep=4) as recorder:
+        for call in range(1, 5):
+            says(peer, call)
+            wait_until(lambda: recorder.written == call)  # noqa: B023  # it is asked within this round
+        monkeypatch.setattr(os, "replace", replace)
+        says(peer, 5)
+        wait_until(lambda: recorder.written == 5)
+    assert [message.call for message in eps.Recording(path)] == [1, 2, 3, 4, 5] and len(refused) == 5
 
 
 def test_line_that_is_longer_than_a_part_may_be(peer: Peer, peer_client: eps.Client, path: Path) -> None:
@@ -488,6 +517,21 @@ def test_fault_in_recording_keeps_nothing_from_the_app(
     says(peer, 3)
     assert heard.wait(PATIENCE)
     wait_until(lambda: "could not be recorded (KeyError)" in caplog.text)
+
+
+def test_file_system_that_refuses_to_close_the_file(
+    peer: Peer, peer_client: eps.Client, path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = peer_client.record(path)
+    close = recorder._file.close
+
+    def fails() -> None:
+        close()
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    monkeypatch.setattr(recorder._file, "close", fails)
+    recorder.close()
+    assert f"the end of {path} may be missing (" in caplog.text
 
 
 def test_fault_in_writing_is_told(

@@ -20,6 +20,7 @@ from websockets.sync.client import connect
 import epsignal_sync as eps
 from epsignal_sync.messages import EP, Alert, InfoSignal, Setup
 from epsignal_sync.recording.lines import Line, RecordedMessage
+from epsignal_sync.recording.reading import Recording
 from epsignal_sync.relay import backoff
 from epsignal_sync.replay import ReplayPBX, player
 from epsignal_sync.replay.writing import create, write
@@ -67,6 +68,19 @@ def test_app_that_forwards_writes_the_same_recording(tmp_path: pathlib.Path) -> 
     write(out, [attrs.evolve(line, data={**line.data, "src": "then"}) if isinstance(line, RecordedMessage) else line for line in lines])
     assert out.read_bytes() == path.read_bytes()
     assert out.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_nobody_can_mask_is_not_written(tmp_path: pathlib.Path) -> None:
+    deep: list[Any] = []
+    for _ in range(2000):
+        deep = [deep]
+    lines = list(Recording(Script().call_through(3).write(tmp_path)).lines())
+    message = lines[1]
+    assert isinstance(message, RecordedMessage)
+    out = tmp_path / "out.jsonl"
+    create(out)
+    write(out, [*lines, attrs.evolve(message, data={**message.data, "pwd": "geheim", "x": deep})])
+    assert len(Recording(out)) == 5 and "geheim" not in out.read_text()
 
 
 def test_app_gets_what_was_said(tmp_path: pathlib.Path) -> None:
