@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from ..errors import EpSignalError, UsageError
+from ..looks import fit
 from ..simulator import SimulatedPBX, SimulatedPhone
 from .outputs import plain
 from .people import People
@@ -138,7 +139,4 @@ def _say(text: str) -> None:
 
 def _say_cut(line: str) -> None:
     """Write a line, cut to a terminal's width: a setup with its media offer would fill the screen."""
-    width = shutil.get_terminal_size().columns
-    if sys.stdout.isatty() and len(line) > width:
-        line = line[: width - 1] + "…"
-    _say(line)
+    _say(fit(line, shutil.get_terminal_size().columns) if sys.stdout.isatty() else line)

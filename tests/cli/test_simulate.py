@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
+import sys
 
 import attrs
 import pytest
@@ -11,7 +14,7 @@ import epsignal_sync as eps
 from epsignal_sync.cli.people import People
 from epsignal_sync.cli.run import run
 from epsignal_sync.cli.signal_log import SignalLog
-from epsignal_sync.cli.simulate import PhoneOption
+from epsignal_sync.cli.simulate import PhoneOption, _say_cut
 from epsignal_sync.errors import EpSignalError, ReplyTimeout, UsageError
 from epsignal_sync.messages import Setup, UserInfo
 from epsignal_sync.simulator import SimulatedPBX, SimulatedPhone
@@ -80,6 +83,14 @@ def test_commands_on_a_terminal() -> None:
     # The terminal echoes what is typed wherever the output is at that moment: that is none of the command's lines.
     shown = [line.replace("wait 23 alert", "").replace("quit", "") for line in epsignal.screen_lines]
     assert max(map(len, shown)) <= 80
+
+
+def test_wide_characters_take_two_columns_of_a_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((10, 24)))
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    _say_cut("12345東京東京")
+    _say_cut("123456東京")
+    assert capsys.readouterr().out == "12345東京…\n123456東京\n"
 
 
 def test_no_input_at_all_and_an_app() -> None:
