@@ -40,23 +40,45 @@ def connect(
 ) -> Client:
     """Connect to a PBX and log in; returns the Client. Times in seconds, sizes in bytes.
 
-    ``url``: ``wss://host/path``, or a bare host name for ``wss://host/PBX0/APPS/websocket``; a list of them names standby
-    PBXs, which are tried in this order at each connect. The login is to an App
-    object (``app``), as a user (``sip``), or to an App object on behalf of a user (both), with that one's
-    ``password``; ``info`` is sent along. ``api`` is the name under which the PBX hands out EpSignal. ``timeout`` is
-    for connect and login together. KeepAlive is sent after ``keepalive`` without a message, a ping after
-    ``ping_interval`` without a sign of life, and the connection counts as lost ``ping_timeout`` later, or when
-    the PBX takes no byte for that time; None for the first two turns them off. TLS: ``verify`` against the system's
-    certificates or ``ca_file``; ``fingerprint`` (SHA-256, hex) is checked instead of the chain. To a PBX that demands a
-    client certificate the one in the PEM file ``client_certificate`` is shown; its key, which may not be encrypted, is in
-    the same file or in ``client_key``. ``dispatcher``: see ManualDispatcher. Reading pauses while ``max_outbox_size``
-    waits to be written; a larger message than ``max_message_size`` ends the connection.
+    Where, and as whom:
 
-    A connection that is lost is made again by itself, by the same settings, 1 s later and after failures up to 32 s later, for
-    ever or ``reconnect_attempts`` times in a row, and the devices are attached again; a refused login ends that, and so
-    does ``reconnect`` False. Where all devices have been detached for ``standby_time``, the next PBX of the list that
-    accepts the login is moved to; None: never. ``per_device`` opens one connection for each device, for a PBX where
-    ``src`` does not tell devices apart.
+    * ``url``: ``wss://host/path``, or a bare host name for ``wss://host/PBX0/APPS/websocket``. A list names standby PBXs, which
+      are tried in this order at each connect.
+    * ``app``, ``sip``, ``password``: the login is to the App object of that name, as the user with that SIP name, or, with
+      both, to the App object on behalf of the user. The password is that of the App object, where there is one.
+    * ``domain``, ``guid``, ``dn``, ``info``: sent with the login as they are given; no floats in ``info``.
+    * ``api``: the name under which the PBX hands out EpSignal.
+
+    Times:
+
+    * ``timeout``: for connect and login together; None: for ever.
+    * ``keepalive``, ``ping_interval``: KeepAlive is sent after so long without a message, a ping after so long without a sign
+      of life; None: never.
+    * ``ping_timeout``: the connection counts as lost so long after a ping without an answer, or when the PBX takes no byte
+      for that time.
+
+    A connection that is lost is made again by itself, by the same settings, 1 s later and after failures up to 32 s later, and
+    the devices are attached again; a refused login ends that.
+
+    * ``reconnect``: False: a connection that is lost is the end.
+    * ``reconnect_attempts``: how often in a row it is tried; None: for ever.
+    * ``standby_time``: where all devices have been detached for so long, the next PBX of the list that accepts the login is
+      moved to; None: never.
+    * ``per_device``: opens one connection for each device, for a PBX where ``src`` does not tell devices apart.
+
+    TLS:
+
+    * ``verify``: False takes any certificate.
+    * ``ca_file``: the certificates in this PEM file are trusted, instead of the system's.
+    * ``fingerprint``: the SHA-256 of the certificate, in hex; it is checked instead of the chain.
+    * ``client_certificate``, ``client_key``: PEM files, for a PBX that demands a client certificate. The key may not be
+      encrypted; without ``client_key`` it is in the file of the certificate.
+
+    The rest:
+
+    * ``dispatcher``: where callbacks run, see ManualDispatcher; None: on a thread of their own.
+    * ``max_message_size``: a larger message ends the connection.
+    * ``max_outbox_size``: reading pauses while so much waits to be written.
 
     Blocks at most ``timeout`` seconds. Raises UsageError, ConnectError (ConnectTimeout in time-outs), LoginError with
     the PBX's reason; nothing is left behind then. Any thread.

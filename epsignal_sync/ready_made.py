@@ -25,7 +25,8 @@ def block_callers(predicate: Callable[[Party], object], *, cause: int = CALL_REJ
     the caller does not send it; the number carries its prefix, such as "R" where its presentation is restricted. No-media calls
     are let through. Raises UsageError.
 
-        phone.intercept(Setup, epsignal_sync.block_callers(lambda caller: caller.num is None, cause=21))
+        hidden = epsignal_sync.block_callers(lambda caller: caller.num is None, cause=21)
+        phone.intercept(Setup, hidden)
     """
     answer = refuse(cause)
     refuse_async("the function for block_callers()", predicate)
@@ -43,7 +44,8 @@ def rewrite_called(function: Callable[[str], str | None]) -> SetupInterceptor:
 
     Digits that a phone dials one by one come in other messages and are left alone. Raises UsageError.
 
-        phone.intercept(Setup, epsignal_sync.rewrite_called(lambda number: "0" + number if len(number) > 4 else None))
+        outside = lambda number: "0" + number if len(number) > 4 else None
+        phone.intercept(Setup, epsignal_sync.rewrite_called(outside))
     """
     refuse_async("the function for rewrite_called()", function)
 
@@ -64,6 +66,7 @@ def rename_caller(function: Callable[[Party], str | None]) -> SetupInterceptor:
 
     Raises UsageError.
 
+        names = {"23": "Bob"}
         phone.intercept(Setup, epsignal_sync.rename_caller(lambda caller: names.get(caller.num)))
     """
     refuse_async("the function for rename_caller()", function)

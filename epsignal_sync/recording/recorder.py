@@ -73,7 +73,7 @@ Entry = Taken | Happened
 class Recorder:
     """A recording that is being made, by :meth:`epsignal_sync.Client.record`; as a context manager it is closed at the end.
 
-    Each may be called in any thread, callbacks included. The phone and the callbacks never wait for it: where the file cannot
+    Everything may be called in any thread, callbacks included. The phone and the callbacks never wait for it: where the file cannot
     be written, one warning is logged, it is tried again each second, and 100 000 messages (64 MiB of text) wait meanwhile.
     What comes beyond that is missing in the file, which says so.
     """
