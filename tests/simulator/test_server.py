@@ -221,6 +221,8 @@ def test_app_that_never_reads_is_dropped(pbx: SimulatedPBX, monkeypatch: pytest.
 def close_and_check(pbx: SimulatedPBX) -> None:
     threads = [thread for thread in threading.enumerate() if thread.name.startswith("simulated-pbx")]
     pbx.close()
+    for thread in threads:
+        thread.join(TIMEOUT)  # close() itself waits for 2 s at most, which a machine that stalls may miss
     assert not [thread for thread in threads if thread.is_alive()]
     with pytest.raises(OSError):
         socket.create_connection(("127.0.0.1", int(pbx.url.split(":")[2].split("/")[0])), timeout=TIMEOUT).close()
