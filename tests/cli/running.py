@@ -96,6 +96,12 @@ class Running:
         """Type on the terminal."""
         os.write(self._master, text.encode())
 
+    def stop_echo(self) -> None:
+        """Have the terminal no longer echo what is typed: it does so wherever the output is at that moment, in the middle of a line."""
+        attributes = termios.tcgetattr(self._master)
+        attributes[3] &= ~termios.ECHO
+        termios.tcsetattr(self._master, termios.TCSANOW, attributes)
+
     def interrupt(self) -> None:
         """Press Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
