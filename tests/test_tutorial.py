@@ -35,6 +35,7 @@ WIDTH = 88
 def pbx_terminal() -> Iterator[Running]:
     """The terminal in which the simulated PBX runs, on a port that is free."""
     with Running("simulate", columns=WIDTH) as terminal:
+        terminal.stop_echo()
         terminal.read_until("help shows them all.")
         yield terminal
 
