@@ -642,6 +642,7 @@ def login(pbx: SimulatedPBX, phones: Phones) -> dict[str, str]:
 def test_on_a_terminal(login: dict[str, str], phones: Phones, tmp_path: pathlib.Path) -> None:
     report = tmp_path / "report.txt"
     with Running("verify", HW2, HW1, "--report", str(report), variables=login, columns=80) as epsignal:
+        epsignal.stop_echo()
         epsignal.read_until("Then press Enter.")
         epsignal.type("\n")
         epsignal.read_until("let it ring: it is")
