@@ -16,6 +16,8 @@ from .outputs import plain
 QUIET_TIME = 0.5
 """Seconds before a bar is shown: what is done by then needs none."""
 REDRAW_TIME = 0.1
+CLOSING_TIME = 10.0
+"""Seconds that the last drawing may take on a slow machine, or on a terminal that is held with Ctrl-S."""
 LONGEST_TEXT = 40
 """Columns of the text beside the bar."""
 
@@ -61,9 +63,9 @@ class _Bar:
         self._done = done
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Take the bar away, before anything else is written: a bar drawn after that would stay."""
         self._finished.set()
-        self._thread.join(1.0)
+        self._thread.join(CLOSING_TIME)
 
     def _draw(self) -> None:
         if self._finished.wait(QUIET_TIME):

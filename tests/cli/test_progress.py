@@ -73,6 +73,20 @@ def test_an_error_in_the_block_takes_the_bar_away() -> None:
         assert running.output.rpartition("\x1b[2K")[2].strip() == "broken"
 
 
+def test_a_drawing_that_takes_long_is_taken_away_too() -> None:
+    body = f"""
+from rich.progress import Progress
+drawn = Progress.refresh
+Progress.refresh = lambda bar: (drawn(bar), {PATIENT}(1.5))
+with progress('Reading', 3):
+    {PATIENT}(0.9)
+sys.exit('broken')
+"""
+    with Running(columns=80, start=script(body)) as running:
+        running.end(1)
+        assert running.output.rpartition("\x1b[2K")[2].strip() == "broken"
+
+
 def test_ends_its_thread() -> None:
     body = "with progress('Reading', 3):\n  pass\nprint([one.name for one in threading.enumerate()])"
     with Running(columns=80, start=script(body)) as running:
