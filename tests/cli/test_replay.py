@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import pathlib
 import sys
+import threading
 
 import attrs
 import pytest
 
 import epsignal_sync as eps
+from epsignal_sync.messages import Setup
 from epsignal_sync.recording.reading import Recording
 
-from ..conftest import HW1, HW2, wait_until
+from ..conftest import HW1, HW2, PATIENCE
 from ..replay.script import Script
 from .running import START, Running, failure
 
@@ -70,8 +72,10 @@ def test_ctrl_c_writes_what_went_through(tmp_path: pathlib.Path) -> None:
         heading = epsignal.read_until("Ctrl-C ends it.")
         url = heading.partition("EPSIGNAL_URL=")[2].split()[0]
         with eps.connect(url, app="a", password="b", reconnect=False) as client:
-            phones = client.attach_many([HW1, HW2])
-            wait_until(lambda: phones[0].calls)
+            begun = threading.Event()
+            client.on(Setup, lambda event: begun.set())
+            client.attach_many([HW1, HW2])
+            assert begun.wait(PATIENCE)
             epsignal.interrupt()
             errors = epsignal.end(0)
     assert "it ended before the recording was over" in errors or "did in every call" in errors
