@@ -153,20 +153,20 @@ class Transport:
         deadline = Deadline(timeout)
         with self._lock:
             self._closing = True
-        stop_thread = threading.Thread(target=self._server.shutdown, name="simulated-pbx-shutdown", daemon=True)
+        stop_thread = threading.Thread(target=self._shut_down, name="simulated-pbx-shutdown", daemon=True)
         for wire in wires:
             wire.finish()
         self._join(Deadline(min(GRACE, timeout)))
         self.drop()
         stop_thread.start()
         self._join(deadline)
-        for thread in (stop_thread, self._thread):
-            thread.join(deadline.remaining())
-        if not self._thread.is_alive():
-            self._close_pipe()
+        stop_thread.join(deadline.remaining())
 
-    def _close_pipe(self) -> None:
-        """Close what websockets before version 17 leaves open: the pipe that wakes its accepting thread."""
+    def _shut_down(self) -> None:
+        """End the server, however long that takes; on the thread ``simulated-pbx-shutdown``."""
+        self._server.shutdown()
+        self._thread.join()
+        # What websockets before version 17 leaves open: the pipe that wakes its accepting thread.
         for name in ("shutdown_watcher", "shutdown_notifier"):
             descriptor = getattr(self._server, name, None)
             if isinstance(descriptor, int):
