@@ -13,7 +13,7 @@ def main() -> None:
             import rich  # noqa: F401
         except ImportError as error:
             sys.exit(f"epsignal: the command line needs {error.name}: pip install 'epsignal-sync[cli]'")
-        from .run import run
+        from .run import leave, run
     except KeyboardInterrupt:
         sys.exit(130)  # all these modules take a moment, and nothing has begun that Ctrl-C would be the wanted end of
-    sys.exit(run())
+    leave(run())

@@ -115,6 +115,19 @@ class Running:
         assert self._process.stdout is not None
         self._process.stdout.close()
 
+    def stall(self) -> None:
+        """Wait until about as much of the output waits to be read as the pipe holds."""
+        assert self._process.stdout is not None
+        end = time.monotonic() + PATIENCE
+        while struct.unpack("i", fcntl.ioctl(self._process.stdout, termios.FIONREAD, bytes(4)))[0] < 60_000:
+            assert time.monotonic() < end, "nobody writes so much"
+            time.sleep(0.005)
+
+    def end_unread(self, code: int) -> None:
+        """Wait for the end, and check the exit code; the output stays where it is."""
+        returned = self._process.wait(PATIENCE)
+        assert returned == code, (returned, self._process.stderr and self._process.stderr.read())
+
     def end(self, code: int) -> str:
         """Read to the end, check the exit code and what holds for every run, and return what stands on standard error."""
         end = time.monotonic() + PATIENCE

@@ -113,6 +113,17 @@ def test_no_input_at_all_and_an_app() -> None:
     assert any(line.startswith("app > PBX - AppLogin") for line in lines) and '"digest"' not in epsignal.output
 
 
+def test_ctrl_c_where_the_output_is_not_read() -> None:
+    with Running("simulate") as epsignal:
+        url = epsignal.read_until("help shows them all.").partition("EPSIGNAL_URL=")[2].split()[0]
+        with eps.connect(url, app="demo", password="demo") as client:
+            phone = client.attach(HW1)
+            phone.send(Setup(dsp="x" * 100_000), call=-1, to_device=False)
+            epsignal.stall()
+            epsignal.interrupt()
+            epsignal.end_unread(0)
+
+
 def test_reader_of_the_output_goes() -> None:
     with Running("simulate", script=script("wait 22 attached 60")) as epsignal:
         url = epsignal.read_until("> wait").partition("EPSIGNAL_URL=")[2].split()[0]
