@@ -24,7 +24,7 @@ from .outputs import plain
 FAILURE = 1
 WRONG_CALL = 2
 FLUSH_TIME = 1.0
-"""Seconds that the reader of our output has, after Ctrl-C or a failure, to take what is left of it."""
+"""Seconds that the reader of our output has, after Ctrl-C, to take what is left of it."""
 
 
 def run(arguments: list[str] | None = None) -> int:
