@@ -129,7 +129,7 @@ class Transport:
         self._threads: dict[threading.Thread, socket.socket] = {}
         self._server = self._listen(host, port)
         # The server's threads inherit being daemons from this one.
-        self._thread = threading.Thread(target=self._server.serve_forever, name="simulated-pbx-accept", daemon=True)
+        self._thread = threading.Thread(target=self._accept, name="simulated-pbx-accept", daemon=True)
         self._thread.start()
 
     @property
@@ -188,6 +188,13 @@ class Transport:
         )
         self._address = server.socket.getsockname()
         return server
+
+    def _accept(self) -> None:
+        try:
+            self._server.serve_forever()
+        except OSError:
+            if not self._closing:  # websockets before version 17 raises it where it is shut down while it begins
+                raise
 
     def _join(self, deadline: Deadline) -> None:
         with self._lock:

@@ -3,8 +3,10 @@
 # ruff: noqa: F811 - the fixtures come by import
 from __future__ import annotations
 
+import errno
 import json
 import logging
+import os
 import select
 import socket
 import ssl
@@ -330,6 +332,18 @@ def test_close_from_many_threads_and_again(pbx: SimulatedPBX) -> None:
 def test_close_that_has_no_time_leaves_nothing(no_leaks: None) -> None:
     transport = Transport("127.0.0.1", 0, "/", None, lambda wire: None)
     transport.close([], 0.0)  # what no_leaks looks for ends afterwards
+
+
+def test_close_while_it_begins_to_listen(no_leaks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bad_file_descriptor() -> None:  # so does websockets before version 17 now and then
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+
+    transport = Transport("127.0.0.1", 0, "/", None, lambda wire: None)
+    monkeypatch.setattr(transport._server, "serve_forever", bad_file_descriptor)
+    with pytest.raises(OSError):
+        transport._accept()
+    transport.close([], TIMEOUT)
+    transport._accept()
 
 
 def test_close_before_start(no_leaks: None) -> None:
