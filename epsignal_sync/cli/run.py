@@ -31,11 +31,12 @@ def run(arguments: list[str] | None = None) -> int:
     """Run a command and return its exit code. Blocks until its output is taken, or Ctrl-C."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a name may hold what the terminal's encoding cannot show
+    code = 0
     try:
         code = _run(arguments)
         _flush()
     except (KeyboardInterrupt, click.Abort):
-        return 0  # the wanted end of a monitor
+        return code  # Ctrl-C is the wanted end of a monitor
     except OSError as error:
         _drop_output()  # the library lets no OSError out, so it is the output
         if isinstance(error, BrokenPipeError):
