@@ -426,9 +426,11 @@ def test_file_that_is_moved_away(peer: Peer, peer_client: eps.Client, path: Path
 class SlowFile(RecordingFile):
     """A file whose disk takes nothing until it is told to."""
 
+    begun = threading.Event()
     allowed = threading.Event()
 
     def append(self, waiting: Any) -> None:
+        self.begun.set()
         assert self.allowed.wait(PATIENCE)
         super().append(waiting)
 
@@ -449,7 +451,7 @@ class Heard:
 
 @pytest.fixture
 def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
-    SlowFile.allowed = threading.Event()
+    SlowFile.begun, SlowFile.allowed = threading.Event(), threading.Event()
     monkeypatch.setattr("epsignal_sync.recording.recorders.RecordingFile", SlowFile)
     yield SlowFile.allowed
     SlowFile.allowed.set()
@@ -462,7 +464,9 @@ def test_disk_that_hangs_delays_no_phone_and_what_has_no_room_is_missing(
     phone = peer.attach(peer_client)
     recorder = peer_client.record(path)
     heard = Heard(phone)
-    for call in range(20):
+    says(peer, 0)
+    assert SlowFile.begun.wait(PATIENCE)
+    for call in range(1, 20):
         says(peer, call)
     heard.wait(20)
     slow_disk.set()
