@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import sys
@@ -52,11 +53,9 @@ def leave(code: int) -> NoReturn:
     Python itself would wait for a reader without end, or abort where it is a thread that writes.
     """
     flushing = threading.Thread(target=_flush_or_drop, name="epsignal-flush", daemon=True)
-    try:
+    with contextlib.suppress(KeyboardInterrupt):  # somebody does not want to wait
         flushing.start()
         flushing.join(FLUSH_TIME)
-    except KeyboardInterrupt:
-        os._exit(code)
     if threading.active_count() > 1:
         os._exit(code)
     sys.exit(code)

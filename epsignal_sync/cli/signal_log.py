@@ -41,8 +41,8 @@ class SignalLog:
         self._failed = failed
         self._given: collections.deque[str] = collections.deque(maxlen=MOST_PENDING)
         self._quiet = threading.Event()
+        self._closing = threading.Event()
         self._ended = threading.Event()
-        self._over = threading.Event()
         self._number = 0
         while entries := self._log.newer(self._number, timeout=QUIET_TIME):  # what the phones say when they register is left out
             self._number = entries[-1].number
@@ -57,22 +57,22 @@ class SignalLog:
 
     def wait(self) -> None:
         """Block until a line could not be written; Ctrl-C works."""
-        while not self._over.wait(0.5):  # not join(): where that is interrupted, Python before 3.13 takes the thread for ended
+        while not self._ended.wait(0.5):  # not join(): where that is interrupted, Python before 3.13 takes the thread for ended
             pass
 
     def close(self) -> None:
         """End the thread."""
-        self._ended.set()
+        self._closing.set()
         self._thread.join(SETTLE_TIME)
 
     def _run(self) -> None:
         try:
             self._write_lines()
         finally:
-            self._over.set()
+            self._ended.set()
 
     def _write_lines(self) -> None:
-        while not self._ended.is_set():
+        while not self._closing.is_set():
             entries = self._log.newer(self._number, timeout=QUIET_TIME)
             if not entries:
                 self._quiet.set()

@@ -115,7 +115,7 @@ class Running:
         assert self._process.stdout is not None
         self._process.stdout.close()
 
-    def stall(self) -> None:
+    def wait_until_full(self) -> None:
         """Wait until about as much of the output waits to be read as the pipe holds."""
         assert self._process.stdout is not None
         end = time.monotonic() + PATIENCE

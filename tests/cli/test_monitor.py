@@ -205,12 +205,10 @@ def test_reader_of_the_output_goes(pbx: SimulatedPBX, phones: Phones) -> None:
 @pytest.mark.parametrize("times", [1, 2])
 def test_ctrl_c_where_the_output_is_not_read(times: int, pbx: SimulatedPBX, phones: Phones) -> None:
     with monitor(pbx, HW1, "--json") as epsignal:
-        for _ in range(120):
-            call = phones[0].call("23")
-            phones[1].wait("alert")
-            call.hangup()
-            phones[1].wait("null")
-        epsignal.stall()
+        for _ in range(80):
+            talk(phones)
+            hang_up(phones)
+        epsignal.wait_until_full()
         for _ in range(times):
             epsignal.interrupt()
         epsignal.end_unread(0)

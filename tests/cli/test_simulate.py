@@ -119,9 +119,23 @@ def test_ctrl_c_where_the_output_is_not_read() -> None:
         with eps.connect(url, app="demo", password="demo") as client:
             phone = client.attach(HW1)
             phone.send(Setup(dsp="x" * 100_000), call=-1, to_device=False)
-            epsignal.stall()
+            epsignal.wait_until_full()
             epsignal.interrupt()
             epsignal.end_unread(0)
+
+
+def test_ctrl_c_while_a_line_is_written() -> None:
+    slow = (
+        "import threading; from epsignal_sync.cli import signal_log, simulate; signal_log.SETTLE_TIME = 60; write = simulate._say_cut; "
+        "simulate._say_cut = lambda line: (print('begun', flush=True), threading.Event().wait(2.5), write(line))\n"
+    )
+    with Running("simulate", start=slow + START) as epsignal:
+        url = epsignal.read_until("help shows them all.").partition("EPSIGNAL_URL=")[2].split()[0]
+        with eps.connect(url, app="demo", password="demo"):
+            epsignal.read_until("begun")
+            epsignal.interrupt()
+            epsignal.end(0)
+    assert "AppChallenge" in epsignal.output, "it is written to its end"
 
 
 def test_reader_of_the_output_goes() -> None:
